@@ -1,0 +1,250 @@
+"""Build the book aside, publish it only when every check passed, and end with what failed.
+
+    python conf/build.py                          the whole book, into _build/html
+    python conf/build.py examples/.../plot_x.py   one script, or one chapter, into _build/one
+    python conf/build.py --builder doctest        only the doctests of the pages
+
+Sphinx reports a warning once, when it reads a page, and forgets it: built again with nothing
+changed, a broken page would pass.  So what a failed or interrupted build has read is thrown away,
+and only successful executions are kept.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+CONF = Path(__file__).resolve().parent
+ROOT = CONF.parent
+BUILD = ROOT / "_build"
+sys.path.insert(0, str(CONF))
+
+# A warning as Sphinx writes it to a file: place, level, text over one or more lines, type.
+WARNING = re.compile(r"^(?:(?P<place>\S[^\n]*?): )?(?:WARNING|ERROR|CRITICAL|SEVERE): ", re.M)
+PLACE = re.compile(r"(?P<path>[^:\n]+\.(?:py|md|rst|yml))(?::(?P<line>\d+))?")
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One warning: where, what, and what to run to see it again."""
+
+    place: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}" if self.place else self.text
+
+    @property
+    def source(self) -> str | None:
+        """The script or chapter it is about, as ``nox -s docs --`` takes it."""
+        found = PLACE.search(self.place)
+        path = found.group("path") if found else ""
+        generated = re.fullmatch(r"book/gallery/(.*)\.(?:rst|py)", path)
+        if generated:
+            path = f"examples/{generated.group(1)}.py"
+        return path if path.startswith(("examples/", "book/")) else None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build; 0 when the book is published, 1 when a check failed, 2 for a wrong call."""
+    options = _parser().parse_args(arguments)
+    with contextlib.suppress(AttributeError):
+        sys.stdout.reconfigure(line_buffering=True)
+    only = _resolved(options.page)
+    if only is False:
+        return 2
+    stage = _stage(options, only)
+    _discard_what_cannot_be_trusted(stage)
+    began = time.monotonic()
+    status = _run_sphinx(stage, options, only)
+    seconds = time.monotonic() - began
+    problems = _problems(stage)
+    if status == 0 and not problems:
+        _succeed(stage, options, only, seconds)
+        return 0
+    _fail(stage, status, problems, only, seconds)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("page", nargs="?", help="one script or chapter instead of the whole book")
+    parser.add_argument("--builder", choices=("html", "doctest"), default="html")
+    parser.add_argument("--jobs", type=int, default=1, help="scripts executed at the same time")
+    return parser
+
+
+def _resolved(page: str | None) -> Path | None | bool:
+    from extensions import selection
+
+    if page is None:
+        return None
+    try:
+        return selection.resolve(page)
+    except LookupError as wrong:
+        print(wrong, file=sys.stderr)
+        return False
+
+
+def _stage(options: argparse.Namespace, only: Path | None) -> Path:
+    """Where this kind of build keeps its pages, apart from the others."""
+    if only is not None:
+        return BUILD / "one" / only.stem
+    return BUILD / ("stage" if options.builder == "html" else options.builder)
+
+
+def _discard_what_cannot_be_trusted(stage: Path) -> None:
+    """Throw a stage away whose build did not end well, or one of whose sources is gone."""
+    sources = stage / "sources.json"
+    try:
+        known = json.loads(sources.read_text("utf-8"))
+    except (OSError, ValueError):
+        known = None  # the last build failed, or was interrupted, or there was none
+    if known is None or not all((ROOT / path).is_file() for path in known):
+        shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True, exist_ok=True)
+    sources.unlink(missing_ok=True)
+    published, old = BUILD / "html", BUILD / "html.old"
+    if old.exists() and not published.exists():
+        old.rename(published)  # interrupted between the two renames of _publish
+
+
+def _run_sphinx(stage: Path, options: argparse.Namespace, only: Path | None) -> int:
+    """Run sphinx-build, strictly; whatever it started is ended with it."""
+    command = [sys.executable, "-m", "sphinx", "-b", options.builder, "-W", "--keep-going"]
+    command += ["-c", CONF, "-d", stage / "doctrees", "-w", stage / "warnings.txt"]
+    command += [ROOT / "book", stage / "pages"]
+    environment = os.environ | {
+        "BACKWARDPASS_JOBS": str(options.jobs),
+        "BACKWARDPASS_ONLY": "" if only is None else str(only),
+        "MPLBACKEND": "agg",
+        # The debugger inside a kernel cannot work with frozen modules, and says so on stderr.
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "JUPYTER_PLATFORM_DIRS": "1",
+    }
+    (BUILD / "html").parent.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen(
+        [str(word) for word in command],
+        cwd=ROOT,
+        env=environment,
+        start_new_session=os.name == "posix",
+    )
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _interrupted)
+    try:
+        return process.wait()
+    finally:
+        _end(process)
+
+
+def _interrupted(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End the process and all it started: workers, kernels, the renderer of formulas."""
+    import psutil
+
+    started = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        started = psutil.Process(process.pid).children(recursive=True)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    for child in started:  # a kernel has a session of its own
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def _problems(stage: Path) -> list[Problem]:
+    """What Sphinx warned of, each once; a gate that says more stands for the traceback."""
+    try:
+        text = ANSI.sub("", (stage / "warnings.txt").read_text("utf-8"))
+    except OSError:
+        return []
+    starts = list(WARNING.finditer(text))
+    ends = [*(match.start() for match in starts), len(text)][1:]
+    found = {}
+    for match, end in zip(starts, ends, strict=True):
+        body = text[match.end() : end].strip().replace(f"{ROOT}{os.sep}", "")
+        place = (match["place"] or "").replace(f"{ROOT}{os.sep}", "")
+        if not body.endswith("[sphinx_gallery.example_error]"):
+            found[Problem(place, body)] = None
+    return list(found)
+
+
+def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, seconds: float) -> None:
+    from extensions import verified
+
+    sources = [*(ROOT / "book").rglob("*.md"), *(ROOT / "examples").rglob("*.py")]
+    listed = sorted(path.relative_to(ROOT).as_posix() for path in sources)
+    (stage / "sources.json").write_text(json.dumps(listed), "utf-8")
+    where = stage / "pages"
+    if options.builder == "html" and only is None:
+        where = _publish(stage / "pages")
+    print(f"\n{verified.Totals.of(verified.observations())}; {seconds:.0f} s")
+    if options.builder == "doctest":
+        print("All doctests pass.")
+    elif only is None:
+        print(f"The book is in {where.relative_to(ROOT)}/index.html")
+    else:
+        page = _page(only)
+        print(
+            f"One page, its links to others not checked, not published: "
+            f"{(where / page).relative_to(ROOT)}"
+        )
+
+
+def _page(only: Path) -> str:
+    if only.suffix == ".py":
+        relative = only.relative_to(ROOT / "examples")
+        return f"gallery/{relative.with_suffix('.html').as_posix()}"
+    return only.relative_to(ROOT / "book").with_suffix(".html").as_posix()
+
+
+def _fail(
+    stage: Path, status: int, problems: list[Problem], only: Path | None, seconds: float
+) -> None:
+    shutil.rmtree(stage / "doctrees", ignore_errors=True)
+    print(f"\n{'=' * 79}\nThe build failed after {seconds:.0f} s. Nothing was published.\n")
+    for problem in problems:
+        print(f"  {str(problem).replace(chr(10), chr(10) + '    ')}\n")
+    if not problems:
+        print(f"  Sphinx stopped with status {status}; its last lines above say why.\n")
+    again = dict.fromkeys(problem.source for problem in problems if problem.source)
+    if again:
+        print("To see one of them again:")
+        for path in again:
+            print(f"  nox -s docs -- {path}")
+    elif problems:
+        print("To see it again:\n  nox -s docs")
+
+
+def _publish(staged: Path) -> Path:
+    """Replace the published book by the staged one, all of it at once."""
+    published, new, old = BUILD / "html", BUILD / "html.new", BUILD / "html.old"
+    for leftover in (new, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    shutil.copytree(staged, new, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
+    if published.exists():
+        published.rename(old)
+    new.rename(published)
+    shutil.rmtree(old, ignore_errors=True)
+    return published
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,62 @@
+"""Hand Jupyter Book's configuration to Sphinx, so that every Sphinx builder and flag works on it.
+
+``conf/_config.yml`` is where settings live; this file only removes what Jupyter Book adds
+and this book does not want, and adds what is computed.
+"""
+
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+
+CONF = Path(__file__).resolve().parent
+sys.path.insert(0, str(CONF))
+
+from extensions import selection, sidecar  # noqa: E402  (found through the line above)
+from jupyter_book.config import get_final_config  # noqa: E402
+
+# thebe asks another host for its script, comments and the book theme add scripts nobody needs,
+# togglebutton adds one inline (solutions and notes fold without), and multitoc numbering
+# is not safe for parallel reading.
+UNWANTED = {
+    "sphinx_togglebutton",
+    "sphinx_thebe",
+    "sphinx_comments",
+    "sphinx_book_theme",
+    "sphinx_multitoc_numbering",
+    "sphinx_jupyterbook_latex",
+}
+
+# An internal function of Jupyter Book; tests/conf/test_configuration.py pins what we rely on.
+settings, _ = get_final_config(
+    user_yaml=CONF / "_config.yml",
+    sourcedir=CONF.parent / "book",
+    cli_config={
+        "external_toc_path": str(CONF / "_toc.yml"),
+        "latex_individualpages": False,
+    },
+    raise_on_invalid=True,
+)
+settings["extensions"] = [name for name in settings["extensions"] if name not in UNWANTED]
+
+# What was executed under other instruments is never found again: they are part of the path.
+settings["nb_execution_cache_path"] = str(
+    sidecar.ROOT / "_build" / "executed" / sidecar.instruments()[:16]
+)
+settings["sphinx_gallery_conf"]["parallel"] = int(os.environ.get("BACKWARDPASS_JOBS", "1")) or 1
+if settings["sphinx_gallery_conf"]["parallel"] == 1:
+    settings["sphinx_gallery_conf"]["parallel"] = False
+# Pages never name a version by hand.
+settings["myst_substitutions"] = {
+    "python_version": platform.python_version(),
+    "torch_version": metadata.version("torch").split("+")[0],
+}
+selection.apply(os.environ.get("BACKWARDPASS_ONLY", ""), settings)
+
+globals().update(settings)
+
+
+def setup(app):
+    # Pages show what the instruments say: when those change, every page is read again.
+    app.add_config_value("instruments", sidecar.instruments(), "env", str)

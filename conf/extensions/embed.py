@@ -1,0 +1,105 @@
+"""Embed chosen cells of a gallery script in a chapter, with the outputs of this build.
+
+The page that sphinx-gallery generated is cut into its cells, and the cells asked for are parsed
+with docutils' own parser, whatever markup the chapter is written in.
+"""
+
+import re
+from pathlib import Path
+
+from docutils import nodes
+from docutils.frontend import get_default_settings
+from docutils.parsers.rst import Parser, directives
+from docutils.utils import new_document
+from sphinx import addnodes
+from sphinx.application import Sphinx
+
+from . import sidecar
+from .observed import ObservedDirective
+
+# What sphinx-gallery writes between two blocks of a page.
+BLOCK = re.compile(r"^\.\. GENERATED FROM PYTHON SOURCE LINES \d+-\d+\n", re.MULTILINE)
+TITLE = re.compile(r"\A\s*(?:\.\. _[^\n]*:\s+)?(\S[^\n]*)\n([-=~])\2{2,}\s*$", re.MULTILINE)
+# The footer of a page begins with one of these.
+FOOTER = re.compile(r"^\.\. (?:rst-class:: sphx-glr-timing|_sphx_glr_download_)", re.MULTILINE)
+CODE = re.compile(r"^\.\. code-block:: Python\n.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+class Embed(ObservedDirective):
+    """``:cell:`` names the cell by its title; ``:show:`` is ``both``, ``code`` or ``output``."""
+
+    option_spec = {
+        "cell": directives.unchanged_required,
+        "show": lambda choice: directives.choice(choice, ("both", "code", "output")),
+    }
+
+    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+        page = (sidecar.GALLERY / script.relative_to(sidecar.EXAMPLES)).with_suffix(".rst")
+        self.env.note_dependency(str(page))
+        cells = split(page.read_text("utf-8"))
+        title = self.options.get("cell")
+        if title is None:
+            raise self.error(f"say which cell with :cell:, one of: {_listed(cells)}")
+        if title not in cells:
+            raise self.error(
+                f'examples/{self.arguments[0]}.py has no cell "{title}"; it has: {_listed(cells)}'
+            )
+        text = "\n".join(_chosen(block, self.options.get("show", "both")) for block in cells[title])
+        frame = nodes.container(classes=["bp-embed"])
+        frame += self._parsed(text, str(page))
+        frame += self._source(script)
+        return [frame]
+
+    def _parsed(self, text: str, source: str) -> list[nodes.Node]:
+        settings = get_default_settings(Parser())
+        settings.update(vars(self.state.document.settings), None)
+        inner = new_document(source, settings)
+        inner.reporter = self.state.document.reporter
+        Parser().parse(text, inner)
+        for pending in inner.findall(nodes.pending):
+            # Transforms run over the page's document: it has to know what is still to be done.
+            self.state.document.note_pending(pending)
+        return inner.children
+
+    def _source(self, script: Path) -> nodes.paragraph:
+        """Where the code is from: the script's page, and the script itself."""
+        name = sidecar.name(script)
+        page = addnodes.pending_xref(
+            "", refdomain="std", reftype="doc", reftarget=f"/gallery/{name}", refdoc=self.env.docname
+        , refexplicit=True, refwarn=True)
+        page += nodes.inline("", f"{script.name}")
+        target = f"/gallery/{name}.py"
+        download = addnodes.download_reference(
+            "", "", nodes.Text("download"), refdoc=self.env.docname, reftarget=target
+        , refdomain="", reftype="download", refexplicit=True, refwarn=False)
+        line = nodes.paragraph(classes=["bp-embed-source"])
+        line += [nodes.Text("From "), page, nodes.Text(" ("), download, nodes.Text(")")]
+        return line
+
+
+def split(page: str) -> dict[str, list[str]]:
+    """The code blocks of a generated page, with their outputs, by the title of their cell."""
+    cells: dict[str, list[str]] = {}
+    title = None
+    for block in BLOCK.split(FOOTER.split(page)[0])[1:]:
+        block = block.removeprefix("\n")
+        if CODE.search(block):
+            if title is not None:
+                cells.setdefault(title, []).append(block)
+        elif found := TITLE.search(block):
+            title = found.group(1).strip()
+    return cells
+
+
+def _chosen(block: str, show: str) -> str:
+    code = CODE.search(block).group(0)
+    return {"code": code, "output": block.replace(code, "", 1), "both": block}[show]
+
+
+def _listed(cells: dict) -> str:
+    return "; ".join(cells) or "no cell with a title"
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("embed", Embed)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,140 @@
+"""Observe the scripts while sphinx-gallery runs them, and fail the build for what is wrong.
+
+sphinx-gallery calls :func:`reset` before and after each script and :func:`scrape` after each
+block, in whichever process runs the script; what was seen crosses to this process, and to the
+next build, as the script's sidecar.
+"""
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from . import sidecar
+from .gates import Failure
+
+logger = logging.getLogger(__name__)
+
+# The observation of the script that this process is running, if it is running one.
+_current = None
+
+
+def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
+    """Hook of sphinx-gallery, around each script (``fname`` is its bare file name)."""
+    global _current
+    if fname is None:
+        return
+    # torch is imported only where something is executed.
+    from . import observation
+
+    script = next(sidecar.EXAMPLES.rglob(Path(fname).name)).resolve()
+    if when == "before":
+        _forget(script)
+        observation.reset()
+        _current = observation.Observation(script)
+        _current.start()
+        return
+    finished, _current = _current, None
+    # sphinx-gallery leaves this file exactly when the script ran to its end.
+    completed = _md5(script).exists()
+    try:
+        observed = finished.finish(completed=completed)
+    finally:
+        observation.reset()
+    sidecar.write(script, observed)
+
+
+def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
+    """Hook of sphinx-gallery, after each block: what to show below the block's output."""
+    import torch
+
+    if _current is None:
+        return ""
+    shown = ""
+    name = sidecar.name(_current.script)
+    values = block_vars["example_globals"]
+    last = values.get("___")
+    # sphinx-gallery keeps the value of a block's last expression, and with it a graph which the
+    # script may have dropped: take it away, whatever it is.
+    values["___"] = None
+    if isinstance(last, torch.autograd.graph.Node):
+        number = _current.draw(last, values, _cell_title(block, _current.source))
+        shown += f"\n.. backward-graph:: {name}\n   :graph: {number}\n"
+        shown += f"\n.. backward-table:: {name}\n   :graph: {number}\n"
+    del last
+    lines = range(block.lineno, block.lineno + block.content.count("\n") + 1)
+    if any(comparison.line in lines for comparison in _current.ledger):
+        shown += f"\n.. verified:: {name}\n   :lines: {lines[0]}-{lines[-1]}\n"
+    return shown
+
+
+def prepare(app: Sphinx) -> None:
+    """Before the gallery is generated: drop what is stale, so that it is made again."""
+    for orphan in sidecar.remove_orphans():
+        logger.info("removed %s: its script is gone", orphan.relative_to(sidecar.ROOT))
+    for script in sidecar.scripts():
+        observed = sidecar.read(script)
+        if observed is None or observed["failures"] or not observed["completed"]:
+            _md5(script).unlink(missing_ok=True)
+
+
+def report(app: Sphinx) -> None:
+    """After the gallery is generated: a warning, hence a failed build, for every gate."""
+    crashed = app.config.sphinx_gallery_conf["failing_examples"]
+    for script in sidecar.scripts():
+        observed = sidecar.read(script)
+        failures = [Failure(**failure) for failure in (observed or {}).get("failures", ())]
+        trace = crashed.get(str(script))
+        if trace and not failures:
+            failures = [_raised(script, trace)]
+        for failure in failures:
+            logger.warning(
+                "%s",
+                failure.message,
+                location=f"{failure.script}:{failure.line or 1}",
+                type="gate",
+                subtype=failure.gate,
+            )
+
+
+def _raised(script: Path, trace: str) -> Failure:
+    """The failure of a script that raised what none of its comparisons explains."""
+    lines = re.findall(rf'File "{re.escape(str(script))}", line (\d+)', trace)
+    last = [line for line in trace.splitlines() if line.strip()][-1]
+    where = script.relative_to(sidecar.ROOT).as_posix()
+    return Failure(where, int(lines[-1]) if lines else None, "raises", f"raises {last}")
+
+
+def _cell_title(block, source: str) -> str:
+    """The title of the cell that ``block`` belongs to: the nearest one above it."""
+    above = "\n".join(source.splitlines()[: block.lineno])
+    titles = re.findall(r"^# (.+)\n# [-=~]{3,}$", above, re.MULTILINE)
+    return titles[-1] if titles else "Graph"
+
+
+def _generated(script: Path) -> Path:
+    return sidecar.GALLERY / script.relative_to(sidecar.EXAMPLES)
+
+
+def _md5(script: Path) -> Path:
+    """The file by which sphinx-gallery remembers that it ran this source successfully."""
+    generated = _generated(script)
+    return generated.with_name(f"{generated.name}.md5")
+
+
+def _forget(script: Path) -> None:
+    """Remove what an earlier run left: its sidecar, its mark of success and its images."""
+    sidecar.path(script).unlink(missing_ok=True)
+    _md5(script).unlink(missing_ok=True)
+    images = _generated(script).parent / "images"
+    for image in images.glob(f"sphx_glr_{script.stem}_*"):
+        if re.fullmatch(rf"sphx_glr_{script.stem}_\d+", image.stem):
+            image.unlink()
+
+
+def setup(app: Sphinx) -> dict:
+    # sphinx-gallery generates at the default priority, 500.
+    app.connect("builder-inited", prepare, priority=400)
+    app.connect("builder-inited", report, priority=600)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,89 @@
+"""Show what a script's live graph looked like, and the order in which the engine ran it.
+
+``backward-graph``, ``backward-table`` and ``backward-steps`` read the script's sidecar, so a
+table can show gradients that a later block of the script computed.
+"""
+
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+
+from .html import raw
+from .observed import ObservedDirective
+
+
+class BackwardGraph(ObservedDirective):
+    """The drawing of the n-th graph a script showed: ``:graph: n``, by default the first."""
+
+    option_spec = {"graph": directives.positive_int}
+
+    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+        number = self.options.get("graph", 1)
+        drawing = self.numbered(observed["drawings"], number, "draws a graph")
+        return [raw(f'<div class="bp-drawing" tabindex="0">{drawing["svg"]}</div>')]
+
+
+class BackwardTable(ObservedDirective):
+    """Its shape table: step, operation, tensor, shape, gradient's shape, what is saved."""
+
+    option_spec = {"graph": directives.positive_int}
+
+    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+        number = self.options.get("graph", 1)
+        drawing = self.numbered(observed["drawings"], number, "draws a graph")
+        return [raw(f'<div class="bp-table-frame" tabindex="0">{drawing["table"]}</div>')]
+
+
+class BackwardSteps(ObservedDirective):
+    """The n-th backward pass a script ran, as its hooks saw it: ``:pass: n``."""
+
+    option_spec = {"pass": directives.positive_int}
+
+    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+        number = self.options.get("pass", 1)
+        recorded = self.numbered(observed["passes"], number, "runs a backward pass")
+        steps = nodes.enumerated_list(enumtype="arabic", suffix=".", classes=["bp-steps"])
+        graph_nodes = recorded["graph"]["nodes"]
+        for step in recorded["steps"]:
+            item = nodes.list_item()
+            item += _sentence(graph_nodes, step)
+            steps += item
+        return [steps]
+
+
+def _sentence(graph_nodes: list[dict], step: dict) -> nodes.paragraph:
+    """``TanhBackward0 (A) receives (5, 3) and sends to AddmmBackward0.``"""
+    node = graph_nodes[step["node"]]
+    said = nodes.paragraph()
+    said += nodes.literal("", node["name"])
+    if node["label"]:
+        said += nodes.Text(" of ")
+        said += nodes.strong("", node["label"])
+    shapes = [
+        "nothing" if arrived is None else str(tuple(arrived["shape"]))
+        for arrived in step["cotangents"]
+    ]
+    said += nodes.Text(f" receives {' and '.join(shapes)}")
+    targets = [edge["target"] for edge in node["edges"] if edge["target"] is not None]
+    if targets:
+        said += nodes.Text(" and sends to ")
+        for place, target in enumerate(targets):
+            if place:
+                said += nodes.Text(", ")
+            said += nodes.literal("", graph_nodes[target]["name"])
+            if graph_nodes[target]["label"]:
+                said += nodes.Text(f" of {graph_nodes[target]['label']}")
+    elif node["kind"] == "accumulate":
+        said += nodes.Text(", and adds it to ")
+        said += nodes.literal("", f"{node['label'] or 'the leaf'}.grad")
+    said += nodes.Text(".")
+    return said
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("backward-graph", BackwardGraph)
+    app.add_directive("backward-table", BackwardTable)
+    app.add_directive("backward-steps", BackwardSteps)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

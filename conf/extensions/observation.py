@@ -1,0 +1,134 @@
+"""One run of one script, observed: comparisons, drawings, backward passes, and the replay.
+
+Observation changes no result: what a script prints and computes is the same without it.
+"""
+
+import dataclasses
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+import backwardpass
+
+from . import gates, sidecar
+from .ledger import Comparison, Ledger, watch
+from .replay import Replay, replay
+
+
+class Observation:
+    """Watch a script from :meth:`start` to :meth:`finish`.
+
+    Parameters
+    ----------
+    script
+        Path of the script, as its frames name it.
+    source
+        What is executed, by default the script as it lies there.
+    """
+
+    def __init__(self, script: Path, source: str | None = None):
+        self.script = script
+        self.source = script.read_text("utf-8") if source is None else source
+        self.ledger = Ledger(str(script), self.source)
+        self.drawings: list[dict] = []
+        self._graphs: list[backwardpass.Graph] = []
+        self._recording = None
+        self._open = ExitStack()
+
+    def start(self) -> None:
+        """Begin to watch.  Must be paired with :meth:`finish`, or :meth:`abandon`."""
+        self._open.enter_context(watch(self.ledger))
+        filename = str(self.script)
+        self._recording = self._open.enter_context(backwardpass.record(only=filename))
+
+    def abandon(self) -> None:
+        """Stop watching, and leave everything as it was."""
+        self._open.close()
+
+    def draw(self, node: torch.autograd.graph.Node, names: dict, title: str) -> int:
+        """Trace and draw the graph behind ``node``; its number among the script's drawings."""
+        graph = backwardpass.trace(node, names=names)
+        self._graphs.append(graph)
+        self.drawings.append({"title": title, "graph": graph.as_dict()})
+        return len(self.drawings)
+
+    def finish(self, *, completed: bool = True) -> dict:
+        """Stop watching, replay, and return what is stored and shown, as plain JSON data.
+
+        ``completed`` tells whether the script reached its end; if not, there is no replay.
+        """
+        self.abandon()
+        passes = self._recording.passes
+        for graph, drawing in zip(self._graphs, self.drawings, strict=True):
+            drawing |= _rendered(graph, passes, drawing["title"])
+        replayed = replay(str(self.script), self.source) if completed else None
+        where = self.script.relative_to(sidecar.ROOT).as_posix()
+        failures = gates.judge(where, self.source, self.ledger, replayed)
+        return {
+            "completed": completed,
+            "comparisons": [_entry(c, index, replayed) for index, c in enumerate(self.ledger)],
+            "drawings": self.drawings,
+            "passes": [recorded.as_dict() for recorded in passes],
+            "failures": [dataclasses.asdict(failure) for failure in failures],
+        }
+
+
+def run(script: Path, source: str | None = None) -> tuple[dict, Exception | None]:
+    """Run a script from start to end under observation, outside the gallery.
+
+    Returns what was observed, and the exception the script ended with, if it did.
+    """
+    observation = Observation(script, source)
+    error = None
+    observation.start()
+    try:
+        code = compile(observation.source, str(script), "exec", dont_inherit=True)
+        exec(code, {"__name__": "__main__", "__doc__": ""})
+    except Exception as raised:
+        error = raised
+    finally:
+        observation.abandon()
+    return observation.finish(completed=error is None), error
+
+
+def reset() -> None:
+    """Bring every piece of global state that a script may have changed to one known state."""
+    import random
+
+    import numpy as np
+
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float32)
+    torch.set_grad_enabled(True)
+    torch.autograd.set_detect_anomaly(False)
+    torch.use_deterministic_algorithms(False)
+    # A warning shown once in a process would appear on the page that happens to run first.
+    torch.set_warn_always(True)
+    if "matplotlib" in sys.modules:
+        import matplotlib.pyplot as plt
+
+        plt.close("all")
+
+
+def _rendered(graph: backwardpass.Graph, passes: list, title: str) -> dict:
+    """The drawing and the shape table of ``graph``, gradients from the pass that ran it."""
+    ran = max(passes, key=lambda recorded: len(graph.match(recorded.graph)), default=None)
+    if ran is not None and not graph.match(ran.graph):
+        ran = None
+    return {
+        "svg": graph.to_svg(title=title),
+        "table": graph.table(ran).to_html(),
+        "pass": None if ran is None else passes.index(ran) + 1,
+    }
+
+
+def _entry(comparison: Comparison, index: int, replayed: Replay | None) -> dict:
+    """A comparison as stored, with its error in the replay beside the one that counts."""
+    entry = dataclasses.asdict(comparison)
+    if replayed is not None and index < len(replayed.comparisons):
+        entry["replayed_max_abs"] = replayed.comparisons[index].max_abs
+    return entry

@@ -1,0 +1,108 @@
+"""Run a script again with everything autograd returns scaled: no honest comparison survives it.
+
+Where a number came from cannot be told by looking at it.  A gradient copied from autograd
+through a clone, NumPy or a list looks derived.  But scaled at its source it is scaled on *both*
+sides of a comparison, which then still passes; a gradient derived by hand does not move.
+"""
+
+import contextlib
+import io
+import os
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from unittest import mock
+
+import torch
+import torch.autograd.forward_ad as forward_ad
+
+from .ledger import Comparison, Ledger, watch
+
+FACTOR = 1.5
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What the sabotaged run compared, and the error that ended it early, if one did."""
+
+    comparisons: tuple[Comparison, ...]
+    ended_early: str | None
+    line: int | None = None
+
+
+@contextmanager
+def sabotage(factor: float = FACTOR) -> Iterator[None]:
+    """Multiply by ``factor`` whatever reverse and forward mode return.
+
+    Reverse mode is linear in its seed, so the seeds are scaled, in the one function torch makes
+    or checks them in for ``backward`` and ``grad`` alike; a tangent is scaled where it is read.
+    ``gradcheck`` compares autograd with finite differences by itself: it is left as it is.
+    """
+    real_make_grads = torch.autograd._make_grads
+    real_unpack = forward_ad.unpack_dual
+
+    def make_grads(*args, **kwargs):
+        seeds = real_make_grads(*args, **kwargs)
+        return tuple(None if seed is None else seed * factor for seed in seeds)
+
+    def unpack_dual(tensor, **kwargs):
+        primal, tangent = real_unpack(tensor, **kwargs)
+        scaled = None if tangent is None else tangent * factor
+        return forward_ad.UnpackedDualTensor(primal, scaled)
+
+    def untouched(check):
+        def call(*args, **kwargs):
+            with (
+                mock.patch.object(torch.autograd, "_make_grads", real_make_grads),
+                mock.patch.object(forward_ad, "unpack_dual", real_unpack),
+            ):
+                return check(*args, **kwargs)
+
+        return call
+
+    with ExitStack() as patches:
+        for owner, name, replacement in (
+            (torch.autograd, "_make_grads", make_grads),
+            (forward_ad, "unpack_dual", unpack_dual),
+            (torch.autograd, "gradcheck", untouched(torch.autograd.gradcheck)),
+            (torch.autograd, "gradgradcheck", untouched(torch.autograd.gradgradcheck)),
+        ):
+            patches.enter_context(mock.patch.object(owner, name, replacement))
+        yield
+
+
+def replay(filename: str, source: str) -> Replay:
+    """Run ``source`` under :func:`sabotage`, quietly, in an empty folder, asserts compiled out."""
+    ledger = Ledger(filename, source, raises=False)
+    error = line = None
+    with ExitStack() as around:
+        around.enter_context(sabotage())
+        around.enter_context(watch(ledger))
+        around.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        around.enter_context(contextlib.redirect_stderr(io.StringIO()))
+        around.enter_context(warnings.catch_warnings())
+        around.enter_context(_empty_folder())
+        warnings.simplefilter("ignore")
+        try:
+            # optimize=1 drops the asserts: they state facts that hold without sabotage.
+            code = compile(source, filename, "exec", dont_inherit=True, optimize=1)
+            exec(code, {"__name__": "__main__", "__doc__": ""})
+        except (Exception, SystemExit) as raised:
+            error = "".join(traceback.format_exception_only(raised)).strip()
+            frames = traceback.extract_tb(raised.__traceback__)
+            line = next((f.lineno for f in reversed(frames) if f.filename == filename), None)
+    return Replay(tuple(ledger), error, line)
+
+
+@contextmanager
+def _empty_folder() -> Iterator[None]:
+    before = os.getcwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)

@@ -1,0 +1,66 @@
+"""Build one script or one chapter: nothing is executed or read that it does not need."""
+
+import re
+from pathlib import Path
+
+from . import sidecar
+
+BOOK = sidecar.ROOT / "book"
+# A directive of a chapter that shows something of a script.
+SHOWN = re.compile(
+    r"^\s*[`:]{3,}\{(?:embed|backward-\w+|verified|negative-control)\}\s+(\S+)", re.MULTILINE
+)
+
+
+def resolve(path: str) -> Path:
+    """The script or chapter a person means by ``path``.
+
+    Raises
+    ------
+    LookupError
+        It is neither; the message says what can be given.
+    """
+    found = Path(path) if Path(path).is_absolute() else sidecar.ROOT / path
+    found = found.resolve()
+    if found.is_file() and found in sidecar.scripts():
+        return found
+    if found.is_file() and found.suffix == ".md" and found.is_relative_to(BOOK):
+        return found
+    raise LookupError(
+        f"{path} is neither a script (examples/<part>/plot_*.py) nor a chapter (book/**/*.md); "
+        "give its path from the project's root"
+    )
+
+
+def needed(page: Path) -> list[Path]:
+    """The scripts that have to run for ``page``, itself or those it shows."""
+    if page.suffix == ".py":
+        return [page]
+    names = dict.fromkeys(SHOWN.findall(page.read_text("utf-8")))
+    return [sidecar.EXAMPLES / f"{name}.py" for name in names]
+
+
+def apply(path: str, settings: dict) -> None:
+    """Restrict ``settings`` to the page at ``path``; an empty path changes nothing."""
+    if not path:
+        return
+    page = resolve(path)
+    scripts = needed(page)
+    names = "|".join(re.escape(script.name) for script in scripts)
+    settings["sphinx_gallery_conf"]["filename_pattern"] = rf"[\\/](?:{names})$" if names else "$^"
+    kept = {script.relative_to(sidecar.EXAMPLES).with_suffix(".rst") for script in scripts}
+    pages = {f"gallery/{relative.as_posix()}" for relative in kept}
+    if page.suffix == ".md":
+        pages.add(page.relative_to(BOOK).as_posix())
+    # Without its neighbours a page cannot resolve references: they are not checked.
+    settings["include_patterns"] = sorted(pages)
+    settings["nitpicky"] = False
+    settings["suppress_warnings"] = [
+        *settings["suppress_warnings"],
+        "ref",
+        "toc",
+        "myst.xref_missing",
+        "etoc",
+        "intersphinx",
+        "download.not_readable",
+    ]

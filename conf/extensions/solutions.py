@@ -1,0 +1,28 @@
+"""Fold the solution of an exercise, with no script: a ``details`` element the browser opens."""
+
+from html import escape
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx_exercise.nodes import solution_node
+
+
+def visit(translator, node: solution_node) -> None:
+    title = next(iter(node.findall(nodes.title)), None)
+    summary = "Solution" if title is None else title.astext()
+    if title is not None:
+        title.parent.remove(title)
+    ids = "".join(f' id="{escape(name)}"' for name in node["ids"][:1])
+    translator.body.append(
+        f'<details class="bp-solution"{ids}><summary>{escape(summary)}</summary>\n'
+    )
+
+
+def depart(translator, node: solution_node) -> None:
+    translator.body.append("</details>\n")
+
+
+def setup(app: Sphinx) -> dict:
+    app.setup_extension("sphinx_exercise")
+    app.add_node(solution_node, override=True, html=(visit, depart))
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

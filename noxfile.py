@@ -1,0 +1,101 @@
+"""Every command of the project: ``nox --list`` shows them, ``nox -s NAME`` runs one.
+
+The sessions that need torch share one environment, ``.nox/book``: installing torch once is
+enough.  It is left alone as long as neither the dependencies nor the pins change.
+"""
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+
+if sys.version_info < (3, 11):
+    sys.exit(
+        "The Backward Pass needs Python 3.11 or newer; this is Python "
+        f"{sys.version_info[0]}.{sys.version_info[1]}. Make the environment anew with a newer one: "
+        "python3.11 -m venv .venv"
+    )
+
+import nox  # noqa: E402  (an old Python is told so before anything can fail for another reason)
+
+nox.needs_version = ">=2024.10.9"
+nox.options.sessions = ["docs"]
+nox.options.error_on_external_run = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+CONSTRAINTS = Path("conf/constraints.txt")
+
+
+@nox.session(venv_backend="none")
+def docs(session: nox.Session) -> None:
+    """Build the book into _build/html, or one page of it: nox -s docs -- PATH."""
+    run(session, "conf/build.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def doctest(session: nox.Session) -> None:
+    """Run every example with a prompt: in the chapters, and in the docstrings of the code."""
+    run(session, "conf/build.py", "--builder", "doctest")
+    run(session, "-m", "pytest", "--doctest-modules", "src", "conf/extensions", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Test the instruments, the extensions and every gallery script; arguments go to pytest."""
+    run(session, "-m", "pytest", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check the style of the code; nox -s lint -- --fix mends what can be mended."""
+    fix = "--fix" in session.posargs
+    run(session, "-m", "ruff", "check", *(["--fix"] if fix else []), groups=["lint"])
+    run(session, "-m", "ruff", "format", *([] if fix else ["--check"]), groups=["lint"])
+
+
+def run(session: nox.Session, *command: str, groups: tuple[str, ...] = ("book", "test")) -> None:
+    """Run Python on ``command`` in the environment that holds ``groups``."""
+    python = environment(session, "lint" if "lint" in groups else "book", groups)
+    session.run(python, *command, external=True)
+
+
+def environment(session: nox.Session, name: str, groups: tuple[str, ...]) -> str:
+    """The interpreter of ``.nox/<name>``, made or brought up to date where it has to be."""
+    folder = Path(".nox", name).resolve()
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    requirements = nox.project.dependency_groups(PROJECT, *groups)
+    project = [] if name == "lint" else ["--editable", ".[draw]"]
+    unpinned = missing_pins([*requirements, *PROJECT["project"]["dependencies"]])
+    if unpinned:
+        session.error(
+            f"{CONSTRAINTS} pins no version of {', '.join(unpinned)}: add a line NAME==VERSION "
+            "for each, so that every build uses the versions it was tested with"
+        )
+    wanted = hashlib.sha256()
+    for text in (sys.version, CONSTRAINTS.read_text("utf-8"), Path("pyproject.toml").read_text()):
+        wanted.update(text.encode())
+    stamp = folder / "installed.sha256"
+    if not (python.exists() and stamp.exists() and stamp.read_text() == wanted.hexdigest()):
+        stamp.unlink(missing_ok=True)
+        if not python.exists():
+            session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        session.run(
+            *pip, "--constraint", str(CONSTRAINTS), *project, *requirements, external=True
+        )
+        stamp.write_text(wanted.hexdigest())
+    return str(python)
+
+
+def missing_pins(requirements: list[str]) -> list[str]:
+    """Names of ``requirements`` that conf/constraints.txt does not pin to one version."""
+    pinned = re.findall(r"^([\w.-]+)==", CONSTRAINTS.read_text("utf-8"), re.MULTILINE)
+    known = {normalized(name) for name in pinned}
+    names = [re.match(r"[\w.-]+", requirement).group() for requirement in requirements]
+    return [name for name in names if normalized(name) not in known]
+
+
+def normalized(name: str) -> str:
+    """A package's name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()

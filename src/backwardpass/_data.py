@@ -1,0 +1,386 @@
+"""A backward graph as plain data: frozen, comparable, printable as JSON, free of tensors."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backwardpass._record import BackwardPass
+    from backwardpass._table import Table
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class TensorMeta:
+    """What the graph knows about a tensor without its numbers.
+
+    Parameters
+    ----------
+    shape
+        Sizes, as a tuple; ``None`` for a nested tensor, which has no single shape.
+    dtype
+        The element type without the ``torch.`` prefix, such as ``"float64"``.
+    device
+        Such as ``"cpu"``.
+
+    Examples
+    --------
+    >>> TensorMeta((3, 4), "float64", "cpu").shape
+    (3, 4)
+    """
+
+    shape: tuple[int, ...] | None
+    dtype: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A tensor that a node keeps from the forward pass for its own backward.
+
+    Parameters
+    ----------
+    field
+        Its name in the node: ``"self"``, ``"mat1"``, ``"result"``, ``"tensors[0]"``.
+    shape, dtype
+        Of the saved tensor; ``None`` where it is freed or cannot be seen.
+    nbytes
+        Elements times bytes per element; 0 once freed, ``None`` where it cannot be known (sparse
+        tensors, what a pack hook returned).
+    source
+        Where it comes from: a variable's name, ``"view of W"``, ``"result"`` (the node's own
+        output), ``"number"`` (a Python number PyTorch wrapped in a tensor), ``"packed by a hook"``,
+        or ``None`` for a tensor without a name.
+    freed
+        True once a backward pass has released it.
+    storage, storage_nbytes
+        A number that tells storages within one graph apart, and the bytes of that storage: tensors
+        with the same number share memory.
+
+    Examples
+    --------
+    >>> Saved("self", (3,), "float32", nbytes=12, source="x").freed
+    False
+    """
+
+    field: str
+    shape: tuple[int, ...] | None = None
+    dtype: str | None = None
+    nbytes: int | None = None
+    source: str | None = None
+    freed: bool = False
+    storage: int | None = None
+    storage_nbytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where a node sends one of the cotangents it computes.
+
+    Parameters
+    ----------
+    target
+        Index of the node that receives it; ``None`` where the operation's input needs no gradient.
+    input_nr
+        Which output of the target's forward operation the cotangent belongs to.
+
+    Examples
+    --------
+    >>> Edge(target=None, input_nr=0)
+    Edge(target=None, input_nr=0)
+    """
+
+    target: int | None
+    input_nr: int
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One backward operation.
+
+    Parameters
+    ----------
+    index
+        Position in :attr:`Graph.nodes`, counted from 0.
+    name
+        As PyTorch prints it: ``"AddmmBackward0"``, ``"AccumulateGrad"``.
+    kind
+        ``"operation"``, ``"accumulate"`` (adds into a leaf's ``grad``) or ``"function"`` (a
+        :class:`torch.autograd.Function` written in Python).
+    label
+        The names of the tensors it produced, or of the leaf it accumulates into.
+    outputs
+        The outputs of the forward operation; an incoming cotangent has the same shapes.
+    saved, edges
+        What it keeps from the forward pass, and where it sends what it computes.
+
+    Examples
+    --------
+    >>> Node(0, "SumBackward0", "operation", "loss", (TensorMeta((), "float32", "cpu"),)).label
+    'loss'
+    """
+
+    index: int
+    name: str
+    kind: str
+    label: str | None = None
+    outputs: tuple[TensorMeta, ...] = ()
+    saved: tuple[Saved, ...] = ()
+    edges: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Graph:
+    """A backward graph, its nodes in the order in which the engine runs them on one CPU thread.
+
+    Parameters
+    ----------
+    nodes
+        ``nodes[i].index == i``.
+    roots
+        Indices of the nodes a backward pass starts from, in the order given to :func:`trace`.
+
+    Examples
+    --------
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> graph = backwardpass.trace(x.exp().sum())
+    >>> graph
+    Graph(3 nodes, roots=(0,))
+    >>> Graph.from_dict(graph.as_dict()) == graph
+    True
+    """
+
+    nodes: tuple[Node, ...]
+    roots: tuple[int, ...]
+    # What tells the engine's nodes apart within this process. Never printed, compared or stored.
+    _keys: tuple[Any, ...] = field(default=(), compare=False)
+
+    def __repr__(self) -> str:
+        plural = "" if len(self.nodes) == 1 else "s"
+        return f"Graph({len(self.nodes)} node{plural}, roots={self.roots})"
+
+    @property
+    def saved_bytes(self) -> int:
+        """Bytes of memory that saved tensors keep alive, each storage counted once.
+
+        What is freed, and what a pack hook keeps out of sight, is not counted.
+
+        >>> x = torch.ones(10, dtype=torch.float64, requires_grad=True)
+        >>> backwardpass.trace((x * x).sum()).saved_bytes  # x, saved twice, kept once
+        80
+        """
+        storages: dict[int, int] = {}
+        rest = 0
+        for saved in (saved for node in self.nodes for saved in node.saved):
+            if saved.storage is not None:
+                storages[saved.storage] = saved.storage_nbytes or 0
+            else:
+                rest += saved.nbytes or 0
+        return sum(storages.values()) + rest
+
+    def match(self, other: "Graph") -> dict[int, int]:
+        """Find the nodes of this graph that are the same engine nodes as nodes of another one.
+
+        Parameters
+        ----------
+        other
+            A graph traced in the same process.
+
+        Returns
+        -------
+        dict
+            Index in this graph to index in the other. Empty when either graph was read back with
+            :meth:`from_dict`, which knows nothing of the engine's nodes.
+
+        Examples
+        --------
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> y = x.exp()
+        >>> backwardpass.trace(y.sum()).match(backwardpass.trace(y))
+        {1: 0, 2: 1}
+        """
+        there = {key: index for index, key in enumerate(other._keys)}
+        return {i: there[key] for i, key in enumerate(self._keys) if key in there}
+
+    def table(self, backward: "BackwardPass | None" = None) -> "Table":
+        """Tabulate the graph: step, operation, tensor, shape, gradient shape, saved.
+
+        Parameters
+        ----------
+        backward
+            A recorded pass over this graph, or over one that shares nodes with it; it fills in the
+            gradient shapes, which are "not run" without it.
+
+        Raises
+        ------
+        ValueError
+            If the pass ran over none of this graph's nodes.
+
+        Examples
+        --------
+        >>> x = torch.ones(2, 3, requires_grad=True)
+        >>> loss = x.exp().sum()
+        >>> print(backwardpass.trace(loss, names={"x": x, "loss": loss}).table().to_text())
+        step  operation       tensor  shape   gradient shape  saved
+           1  SumBackward0    loss    ()      not run
+           2  ExpBackward0            (2, 3)  not run         result (2, 3), 24 B
+           3  AccumulateGrad  x       (2, 3)  not run
+        """
+        from backwardpass._table import tabulate
+
+        return tabulate(self, backward)
+
+    def to_dot(self) -> str:
+        """Write the graph in Graphviz's DOT language, labels escaped.
+
+        Examples
+        --------
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> print(backwardpass.trace(x.sum(), names={"x": x}).to_dot())
+        digraph {
+          rankdir=TB
+          node [fontname="monospace" fontsize=12]
+          edge [fontname="monospace" fontsize=10]
+          n0 [shape=box style=rounded label="SumBackward0\\n()"]
+          n1 [shape=box style=bold label="AccumulateGrad\\nx (2,)"]
+          n0 -> n1 [label="(2,)"]
+        }
+        """
+        from backwardpass._dot import to_dot
+
+        return to_dot(self)
+
+    def to_svg(
+        self, title: str | None = None, description: str | None = None, prefix: str | None = None
+    ) -> str:
+        """Draw the graph as an SVG element that can stand in a page.
+
+        Colours are CSS variables (``--bp-...``) with fallbacks that read on white.
+
+        Parameters
+        ----------
+        title, description
+            The accessible name and description; by default both are made from the graph.
+        prefix
+            Start of the two element ids; by default a hash of the picture. Needed only where one
+            page shows the same picture twice.
+
+        Raises
+        ------
+        RuntimeError
+            If neither pygraphviz nor the program ``dot`` is there to lay the graph out.
+
+        Examples
+        --------
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> svg = backwardpass.trace(x.sum()).to_svg(title="A sum")
+        >>> svg.startswith("<svg "), "<title id=" in svg
+        (True, True)
+        """
+        from backwardpass._svg import to_svg
+
+        return to_svg(self, title, description, prefix)
+
+    def _repr_html_(self) -> str:
+        table = self.table().to_html()
+        try:
+            return f'<div class="bp-figure">{self.to_svg()}</div>\n{table}'
+        except RuntimeError as missing:
+            # A notebook without Graphviz still shows the table, and why there is no picture.
+            from html import escape
+
+            return f"<p>{escape(str(missing))}</p>\n{table}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Turn the graph into lists, dictionaries, strings and numbers, as JSON has them.
+
+        Examples
+        --------
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> backwardpass.trace(x.sum()).as_dict()["nodes"][0]["edges"]
+        [{'target': 1, 'input_nr': 0}]
+        """
+        return {
+            "format": FORMAT,
+            "roots": list(self.roots),
+            "nodes": [_node_as_dict(node) for node in self.nodes],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Graph":
+        """Read a graph from what :meth:`as_dict` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the data was not written by this version's :meth:`as_dict`.
+
+        Examples
+        --------
+        >>> Graph.from_dict({"format": 1, "roots": [], "nodes": []})
+        Graph(0 nodes, roots=())
+        """
+        check_format(data, "Graph")
+        return cls(tuple(_node_from_dict(node) for node in data["nodes"]), tuple(data["roots"]))
+
+
+def check_format(data: Mapping[str, Any], what: str) -> None:
+    """Raise `ValueError` unless `data` carries the format number written here."""
+    found = data.get("format") if isinstance(data, Mapping) else None
+    if found != FORMAT:
+        raise ValueError(
+            f"{what}.from_dict() reads what {what}.as_dict() wrote, format {FORMAT};\n"
+            f"got a {type(data).__name__} of format {found!r}.\n"
+            "Write the data again with this version."
+        )
+
+
+def meta_as_dict(meta: TensorMeta | None) -> dict[str, Any] | None:
+    """Turn what is known of a tensor into plain data; `None` stays `None`."""
+    if meta is None:
+        return None
+    return {"shape": _listed(meta.shape), "dtype": meta.dtype, "device": meta.device}
+
+
+def meta_from_dict(data: Mapping[str, Any] | None) -> TensorMeta | None:
+    """Undo :func:`meta_as_dict`."""
+    if data is None:
+        return None
+    return TensorMeta(_tupled(data["shape"]), data["dtype"], data["device"])
+
+
+def _listed(shape: tuple[int, ...] | None) -> list[int] | None:
+    return None if shape is None else list(shape)
+
+
+def _tupled(shape: list[int] | None) -> tuple[int, ...] | None:
+    return None if shape is None else tuple(shape)
+
+
+def _node_as_dict(node: Node) -> dict[str, Any]:
+    return {
+        "index": node.index,
+        "name": node.name,
+        "kind": node.kind,
+        "label": node.label,
+        "outputs": [meta_as_dict(meta) for meta in node.outputs],
+        "saved": [
+            {name: getattr(saved, name) for name in Saved.__slots__}
+            | {"shape": _listed(saved.shape)}
+            for saved in node.saved
+        ],
+        "edges": [{"target": edge.target, "input_nr": edge.input_nr} for edge in node.edges],
+    }
+
+
+def _node_from_dict(data: Mapping[str, Any]) -> Node:
+    return Node(
+        index=data["index"],
+        name=data["name"],
+        kind=data["kind"],
+        label=data["label"],
+        outputs=tuple(meta_from_dict(meta) for meta in data["outputs"]),
+        saved=tuple(Saved(**saved | {"shape": _tupled(saved["shape"])}) for saved in data["saved"]),
+        edges=tuple(Edge(edge["target"], edge["input_nr"]) for edge in data["edges"]),
+    )

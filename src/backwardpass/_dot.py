@@ -1,0 +1,51 @@
+"""A graph in Graphviz's DOT language, for programs that draw it their own way."""
+
+from backwardpass._data import Graph, Node
+from backwardpass._text import clean, edge_text, label_text, shapes_text
+
+SHAPES = {
+    "operation": "shape=box style=rounded",
+    "accumulate": "shape=box style=bold",
+    "function": "shape=octagon",
+}
+
+
+def to_dot(graph: Graph) -> str:
+    """Write the graph in DOT; see :meth:`Graph.to_dot`."""
+    lines = [
+        "digraph {",
+        "  rankdir=TB",
+        '  node [fontname="monospace" fontsize=12]',
+        '  edge [fontname="monospace" fontsize=10]',
+    ]
+    lines += [
+        f"  n{node.index} [{SHAPES[node.kind]} label={_quoted(*_label(node))}]"
+        for node in graph.nodes
+    ]
+    for node in graph.nodes:
+        for number, edge in enumerate(node.edges):
+            if edge.target is None:
+                stub = f"n{node.index}_{number}"
+                lines.append(f"  {stub} [shape=plaintext label={_quoted('no gradient')}]")
+                lines.append(f"  n{node.index} -> {stub} [style=dashed]")
+            else:
+                label = _quoted(edge_text(graph, edge.target, edge.input_nr))
+                lines.append(f"  n{node.index} -> n{edge.target} [label={label}]")
+    return "\n".join([*lines, "}"])
+
+
+def _label(node: Node) -> list[str]:
+    tensor = " ".join(part for part in (label_text(node), shapes_text(node.outputs)) if part)
+    return [clean(node.name), tensor]
+
+
+def _quoted(*lines: str) -> str:
+    """Quote lines as a DOT string, which knows backslash sequences and HTML's entities.
+
+    >>> print(_quoted('say "<a&b>"', "C:\\\\N"))
+    "say \\"<a&amp;b>\\"\\nC:\\\\N"
+    """
+    escaped = [
+        line.replace("\\", "\\\\").replace('"', '\\"').replace("&", "&amp;") for line in lines
+    ]
+    return '"' + "\\n".join(escaped) + '"'

@@ -1,0 +1,319 @@
+"""Observe backward passes: which nodes run, in which order, and what arrives at each.
+
+Every pass, whether started by `Tensor.backward`, `torch.autograd.backward`, `torch.autograd.grad`
+or `torch.func`, goes through one function of `torch.autograd`. While a recording is open that
+function is wrapped; around each call the graph is read and its nodes get a hook.
+
+The hooks hold numbers only. A hook that held its node would keep the graph alive for ever, and a
+held cotangent would be copied into `.grad` where PyTorch otherwise takes it over as it is.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from backwardpass._data import (
+    FORMAT,
+    Graph,
+    TensorMeta,
+    check_format,
+    meta_as_dict,
+    meta_from_dict,
+)
+from backwardpass._saved import Names
+from backwardpass._trace import edges_of, read, tensor_meta
+
+_NOT_THE_CALLER = tuple(
+    os.path.dirname(os.path.abspath(path)) + os.sep for path in (torch.__file__, __file__)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node that ran.
+
+    Parameters
+    ----------
+    node
+        Its index in the pass's graph.
+    cotangents
+        What arrived, one for each output of the forward operation and of its shape; ``None`` where
+        nothing did.
+
+    Examples
+    --------
+    >>> Step(node=0, cotangents=(TensorMeta((), "float32", "cpu"),)).node
+    0
+    """
+
+    node: int
+    cotangents: tuple[TensorMeta | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BackwardPass:
+    """One recorded backward pass.
+
+    Parameters
+    ----------
+    call
+        ``"backward"``, which accumulates into leaves, or ``"grad"``, which returns gradients.
+    filename, line
+        Where it was called: the first frame outside PyTorch and this package.
+    retain_graph, create_graph
+        As the engine was told.
+    graph
+        The graph behind the pass's roots, read before it ran.
+    steps
+        The nodes that ran, in order.
+    error
+        The text of the exception the pass ended with, if any.
+
+    Examples
+    --------
+    >>> BackwardPass("grad", "a.py", 1, False, False, Graph((), ()), ()).error is None
+    True
+    """
+
+    call: str
+    filename: str
+    line: int
+    retain_graph: bool
+    create_graph: bool
+    graph: Graph
+    steps: tuple[Step, ...]
+    error: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Turn the pass into plain data, as JSON has it.
+
+        >>> empty = BackwardPass("grad", "a.py", 1, False, False, Graph((), ()), ())
+        >>> empty.as_dict()["call"]
+        'grad'
+        """
+        return {
+            "format": FORMAT,
+            "call": self.call,
+            "filename": self.filename,
+            "line": self.line,
+            "retain_graph": self.retain_graph,
+            "create_graph": self.create_graph,
+            "graph": self.graph.as_dict(),
+            "steps": [
+                {"node": step.node, "cotangents": [meta_as_dict(meta) for meta in step.cotangents]}
+                for step in self.steps
+            ],
+            "error": self.error,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "BackwardPass":
+        """Read a pass from what :meth:`as_dict` wrote.
+
+        Raises
+        ------
+        ValueError
+            If the data was not written by this version's :meth:`as_dict`.
+
+        Examples
+        --------
+        >>> empty = BackwardPass("grad", "a.py", 1, False, False, Graph((), ()), ())
+        >>> BackwardPass.from_dict(empty.as_dict()) == empty
+        True
+        """
+        check_format(data, "BackwardPass")
+        steps = (
+            Step(step["node"], tuple(meta_from_dict(meta) for meta in step["cotangents"]))
+            for step in data["steps"]
+        )
+        rest = {name: value for name, value in data.items() if name != "format"}
+        return cls(**rest | {"graph": Graph.from_dict(data["graph"]), "steps": tuple(steps)})
+
+
+def record(
+    names: Mapping[str, Any] | None = None,
+    only: str | Callable[[str], bool] | None = None,
+) -> "Recording":
+    """Record the backward passes that run inside a ``with`` block.
+
+    Results, gradients and memory are what they are without it, and afterwards everything is as it
+    was. An exception a pass ends with is noted and goes on.
+
+    Parameters
+    ----------
+    names
+        Names for tensors, as in :func:`trace`; looked up when a pass starts, so ``globals()`` names
+        what was made inside the block too.
+    only
+        A file's name, or a function from a file's name to bool: passes called from other files run
+        unobserved.
+
+    Returns
+    -------
+    Recording
+        To be used in a ``with`` statement; its :attr:`~Recording.passes` are the result.
+
+    Raises
+    ------
+    TypeError
+        If `names` is no mapping, or `only` neither a string nor callable.
+
+    Examples
+    --------
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with backwardpass.record() as recording:
+    ...     (x * x).sum().backward()
+    >>> seen = recording.passes[0]
+    >>> for step in seen.steps:
+    ...     print(seen.graph.nodes[step.node].name, [meta.shape for meta in step.cotangents])
+    SumBackward0 [()]
+    MulBackward0 [(2,)]
+    AccumulateGrad [(2,)]
+    """
+    if names is not None and not isinstance(names, Mapping):
+        Names(names)  # raises, at the call rather than at the first pass
+    if only is not None and not isinstance(only, str) and not callable(only):
+        raise TypeError(
+            "only has to be a file's name or a function from a file's name to bool;\n"
+            f"got a {type(only).__name__}."
+        )
+    return Recording(names, only)
+
+
+@dataclass(slots=True)
+class _Running:
+    """What the hooks of one pass write to, and what the pass will be made of."""
+
+    steps: list[Step] = field(default_factory=list)
+    suspended: bool = False  # while a pass started inside this one runs
+
+
+class Recording:
+    """The backward passes of a ``with backwardpass.record()`` block.
+
+    Examples
+    --------
+    >>> with backwardpass.record() as recording:
+    ...     pass
+    >>> recording.passes
+    []
+    """
+
+    def __init__(
+        self, names: Mapping[str, Any] | None, only: str | Callable[[str], bool] | None
+    ) -> None:
+        self._names = names
+        self._only = only
+        self._passes: list[BackwardPass | None] = []
+        self._threads = threading.local()
+        self._gateway: Callable | None = None
+
+    @property
+    def passes(self) -> list[BackwardPass]:
+        """The passes in the order in which they started; one inside another comes after it."""
+        return [seen for seen in self._passes if seen is not None]
+
+    def __enter__(self) -> "Recording":
+        if self._gateway is not None:
+            raise RuntimeError("This recording is open already; make another with record().")
+        before = torch.autograd._engine_run_backward
+
+        def gateway(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            def run() -> Any:
+                return before(outputs, *args, **kwargs)
+
+            # Closed out of turn, below another recording: let the passes through.
+            if self._gateway is not gateway:
+                return run()
+            filename, line = _caller()
+            if not self._is_wanted(filename):
+                return run()
+            grad_tensors, retain_graph, create_graph = args[:3]
+            call = "backward" if kwargs["accumulate_grad"] else "grad"
+            made = (call, filename, line, bool(retain_graph), bool(create_graph))
+            return self._observe(run, outputs, made)
+
+        gateway.before = before
+        self._gateway = torch.autograd._engine_run_backward = gateway
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if torch.autograd._engine_run_backward is self._gateway:
+            torch.autograd._engine_run_backward = self._gateway.before
+        self._gateway = self._names = None
+
+    def _is_wanted(self, filename: str) -> bool:
+        if self._only is None:
+            return True
+        if isinstance(self._only, str):
+            return os.path.abspath(filename) == os.path.abspath(self._only)
+        return bool(self._only(filename))
+
+    def _observe(self, run: Callable[[], Any], outputs: Any, made: tuple) -> Any:
+        graph, nodes = _read(outputs, self._names)
+        running = _Running()
+        place = len(self._passes)
+        self._passes.append(None)
+        stack = self._threads.__dict__.setdefault("stack", [])
+        if stack:
+            # The two may share nodes, a leaf above all, whose hooks must not take one for the other.
+            stack[-1].suspended = True
+        stack.append(running)
+        handles = []
+        error = None
+        try:
+            for index, node in enumerate(nodes):
+                handles.append(node.register_prehook(_hook(running, index)))
+            # A leaf holds its AccumulateGrad weakly: as a root it would die here, hook and all.
+            leaf_roots = [nodes[i] for i in graph.roots if graph.nodes[i].kind == "accumulate"]
+            nodes.clear()
+            node = None
+            result = run()
+            leaf_roots.clear()
+            return result
+        except BaseException as raised:
+            error = str(raised)
+            raise
+        finally:
+            for handle in handles:
+                handle.remove()
+            stack.pop()
+            if stack:
+                stack[-1].suspended = False
+            self._passes[place] = BackwardPass(*made, graph, tuple(running.steps), error)
+
+
+def _hook(running: _Running, index: int) -> Callable[[Any], None]:
+    def note(cotangents: tuple[torch.Tensor | None, ...]) -> None:
+        if running.suspended:
+            return
+        with torch._C.DisableTorchFunction():
+            arrived = tuple(
+                None if value is None else tensor_meta(tuple(value.shape), value.dtype, value.device)
+                for value in cotangents
+            )
+        running.steps.append(Step(index, arrived))
+
+    return note
+
+
+def _read(outputs: Any, names: Mapping[str, Any] | None) -> tuple[Graph, list[Any]]:
+    with torch._C.DisableTorchFunction():
+        edges = [edge for output in outputs for edge in edges_of(output)]
+        # Without an edge PyTorch will raise: that is for PyTorch to say.
+        return read(edges, Names(names)) if edges else (Graph((), ()), [])
+
+
+def _caller() -> tuple[str, int]:
+    frame = sys._getframe(1)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not filename.startswith(_NOT_THE_CALLER):
+            return filename, frame.f_lineno
+        frame = frame.f_back
+    return "<unknown>", 0

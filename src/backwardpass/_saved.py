@@ -1,0 +1,184 @@
+"""Names for tensors, and a look at what a node has saved that runs nothing.
+
+Saved tensors are read through `_raw_saved_*`: reading `_saved_*` unpacks, and unpacking runs the
+user's hook, which in a checkpointed graph runs the forward pass again.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils.checkpoint import _Holder
+
+from backwardpass._data import Saved
+
+# What a prompt binds to the last value: true of every notebook, and no name anybody chose.
+PROMPT_NAMES = re.compile(r"_+|_i*\d+")
+
+
+class Names:
+    """The names of some tensors, asked for by identity, by place in the graph, or by memory.
+
+    Where a tensor has several names the first one counts. Modules give their parameters' names.
+    """
+
+    def __init__(self, namespace: Mapping[str, Any] | None = None) -> None:
+        if namespace is not None and not isinstance(namespace, Mapping):
+            raise TypeError(
+                "names has to be a mapping from names to tensors, such as vars() or globals();\n"
+                f"got a {type(namespace).__name__}."
+            )
+        # The tensors are held as long as this object is, so that an id stays theirs.
+        self.tensors = list(_named_tensors(namespace or {}))
+        self.by_id: dict[int, str] = {}
+        self.by_place: dict[tuple[int, int], str] = {}
+        self.exact: dict[tuple, str] = {}
+        self.shared: dict[int, tuple[bool, str]] = {}
+        self.nodes = []
+        for name, tensor in self.tensors:
+            self.by_id.setdefault(id(tensor), name)
+            node = tensor.grad_fn
+            if node is not None:
+                self.nodes.append(node)
+                self.by_place.setdefault((id(node), tensor.output_nr), name)
+            storage = storage_of(tensor)
+            if storage is not None:
+                self.exact.setdefault(_place_in_memory(tensor, storage), name)
+                known = self.shared.get(storage)
+                if known is None or (known[0] and not tensor._is_view()):
+                    self.shared[storage] = (tensor._is_view(), name)
+
+    def of_outputs(self, node: Any, count: int) -> str | None:
+        """Name the tensors that came out of a node, in the order of its outputs."""
+        names = [self.by_place.get((id(node), number)) for number in range(count)]
+        return ", ".join(name for name in names if name) or None
+
+    def of_saved(self, tensor: torch.Tensor, storage: int | None) -> str | None:
+        """Name a saved tensor, or the tensor it is a view of."""
+        if id(tensor) in self.by_id:
+            return self.by_id[id(tensor)]
+        if storage is None:
+            return None
+        name = self.exact.get(_place_in_memory(tensor, storage))
+        if name is None and storage in self.shared:
+            name = f"view of {self.shared[storage][1]}"
+        return name
+
+
+def _named_tensors(namespace: Mapping[str, Any]):
+    for name, value in list(namespace.items()):
+        if not isinstance(name, str) or PROMPT_NAMES.fullmatch(name):
+            continue
+        if isinstance(value, torch.Tensor):
+            yield name, value
+        elif isinstance(value, torch.nn.Module):
+            for path, parameter in value.named_parameters():
+                yield f"{name}.{path}", parameter
+
+
+def storage_of(tensor: torch.Tensor) -> int | None:
+    """Tell a tensor's storage apart while it lives; `None` where there is no single one."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse tensors, wrappers of torch.func
+        return None
+
+
+def _place_in_memory(tensor: torch.Tensor, storage: int) -> tuple:
+    return (storage, tensor.storage_offset(), tensor.shape, tensor.stride(), tensor.dtype)
+
+
+class SavedReader:
+    """Describes what nodes have saved, and numbers the storages in the order they are met."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.fields: dict[type, list[str]] = {}
+        self.storages: dict[int, int] = {}
+
+    def read(self, node: Any) -> tuple[Saved, ...]:
+        """List the saved tensors of a node; what was never there is left out."""
+        kind = type(node)
+        if kind not in self.fields:
+            self.fields[kind] = [name for name in dir(kind) if name.startswith("_raw_saved_")]
+        found = []
+        for attribute in self.fields[kind]:
+            field = attribute.removeprefix("_raw_saved_")
+            try:
+                value = getattr(node, attribute)
+            except RuntimeError:
+                # Lists, and everything of a Python function, raise as a whole once freed.
+                found.append(Saved(field, nbytes=0, freed=True))
+                continue
+            several = isinstance(value, (tuple, list))
+            for number, saved in enumerate(value if several else (value,)):
+                described = self._describe(saved, f"{field}[{number}]" if several else field)
+                if described is not None:
+                    found.append(described)
+        return tuple(found)
+
+    def _describe(self, saved: Any, field: str) -> Saved | None:
+        data = saved.data
+        if data is None:
+            return Saved(field, nbytes=0, freed=True) if _is_freed(saved) else None
+        if saved.unpack_hook is not None:
+            return self._describe_packed(data, field)
+        if data.dim() == 0 and _is_wrapped_number(data):
+            return self._describe_tensor(data, field, "number")
+        source = self.names.of_saved(data, storage_of(data))
+        if source is None and field.startswith("result"):
+            source = "result"
+        return self._describe_tensor(data, field, source)
+
+    def _describe_packed(self, data: Any, field: str) -> Saved:
+        if isinstance(data, _Holder):  # checkpoint keeps a place, and computes the tensor again
+            return Saved(field, nbytes=0, source="computed again by checkpoint")
+        if isinstance(data, (tuple, list)):
+            tensors = [part for part in data if isinstance(part, torch.Tensor)]
+            data = tensors[0] if len(tensors) == 1 else None
+        if isinstance(data, torch.Tensor):
+            return self._describe_tensor(data, field, "packed by a hook")
+        return Saved(field, source="packed by a hook")
+
+    def _describe_tensor(self, tensor: torch.Tensor, field: str, source: str | None) -> Saved:
+        storage = storage_of(tensor)
+        dense = tensor.layout == torch.strided
+        return Saved(
+            field,
+            shape=None if tensor.is_nested else tuple(tensor.shape),
+            dtype=str(tensor.dtype).removeprefix("torch."),
+            nbytes=tensor.numel() * tensor.element_size() if dense else None,
+            source=source,
+            storage=None if storage is None else self._number(storage),
+            storage_nbytes=None if storage is None else tensor.untyped_storage().nbytes(),
+        )
+
+    def _number(self, storage: int) -> int:
+        return self.storages.setdefault(storage, len(self.storages))
+
+
+def _is_freed(saved: Any) -> bool:
+    """Tell a released tensor from one that was never there: unpacking only the first raises.
+
+    Without data there is no hook either, so nothing of the user's runs.
+    """
+    try:
+        saved.unpack()
+    except RuntimeError:
+        return True
+    return False
+
+
+# PyTorch wraps a Python number in a tensor of the widest type, which never widens another tensor.
+_WIDE_TO_NARROW = {
+    torch.int64: torch.empty((), dtype=torch.int32, device="cpu"),
+    torch.float64: torch.empty((), dtype=torch.float32, device="cpu"),
+    torch.complex128: torch.empty((), dtype=torch.complex64, device="cpu"),
+}
+
+
+def _is_wrapped_number(tensor: torch.Tensor) -> bool:
+    """Tell the 2 of ``x * 2`` from ``torch.tensor(2)``."""
+    narrow = _WIDE_TO_NARROW.get(tensor.dtype)
+    return narrow is not None and torch.result_type(tensor, narrow) == narrow.dtype

@@ -1,0 +1,150 @@
+"""The shape table of a graph: one row a node, as text, Markdown or HTML."""
+
+from dataclasses import astuple, dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from backwardpass._data import Graph, Node
+from backwardpass._text import clean, label_text, saved_text, shapes_text
+
+if TYPE_CHECKING:
+    from backwardpass._record import BackwardPass
+
+COLUMNS = ("step", "operation", "tensor", "shape", "gradient shape", "saved")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One node, as the table shows it.
+
+    Parameters
+    ----------
+    step
+        Place in the engine's order, counted from 1 as readers count: the node's index plus one.
+    operation, tensor, shape, gradient, saved
+        The node's name, the names it stands for, the shapes of its outputs, the shapes of the
+        cotangents that arrived ("not run" where none did), what it saved.
+
+    Examples
+    --------
+    >>> Row(1, "SumBackward0", "loss", "()", "()", "").operation
+    'SumBackward0'
+    """
+
+    step: int
+    operation: str
+    tensor: str
+    shape: str
+    gradient: str
+    saved: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A shape table.
+
+    Parameters
+    ----------
+    rows
+        One for each node, in the engine's order.
+
+    Examples
+    --------
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> table = backwardpass.trace(x.sum(), names={"x": x}).table()
+    >>> len(table.rows), table.rows[1].tensor
+    (2, 'x')
+    """
+
+    rows: tuple[Row, ...]
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        return [tuple(str(value) for value in astuple(row)) for row in self.rows]
+
+    def to_text(self) -> str:
+        """Align the columns with spaces.
+
+        >>> print(Table((Row(1, "SumBackward0", "loss", "()", "()", ""),)).to_text())
+        step  operation     tensor  shape  gradient shape  saved
+           1  SumBackward0  loss    ()     ()
+        """
+        lines = [COLUMNS, *self._cells()]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
+        texts = []
+        for line in lines:
+            step, *rest = line
+            cells = [step.rjust(widths[0])]
+            cells += [cell.ljust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+            texts.append("  ".join(cells).rstrip())
+        return "\n".join(texts)
+
+    def to_markdown(self) -> str:
+        """Write a Markdown table, the user's text escaped.
+
+        >>> print(Table((Row(1, "SumBackward0", "a|b", "()", "()", ""),)).to_markdown())
+        | step | operation | tensor | shape | gradient shape | saved |
+        | ---: | --- | --- | --- | --- | --- |
+        | 1 | SumBackward0 | a\\|b | () | () |  |
+        """
+        rule = ["---:"] + ["---"] * (len(COLUMNS) - 1)
+        lines = [COLUMNS, rule, *([_markdown(cell) for cell in row] for row in self._cells())]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def to_html(self, caption: str | None = None) -> str:
+        """Write an HTML table whose cells carry their column's name as ``data-label``.
+
+        Parameters
+        ----------
+        caption
+            A line that says what the table shows.
+
+        Examples
+        --------
+        >>> html = Table((Row(1, "SumBackward0", "a<b", "()", "()", ""),)).to_html()
+        >>> '<td data-label="tensor">a&lt;b</td>' in html
+        True
+        """
+        head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
+        lines = ['<table class="bp-table">']
+        if caption is not None:
+            lines.append(f"<caption>{escape(clean(caption))}</caption>")
+        lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
+        for step, *rest in self._cells():
+            cells = [f'<th scope="row" data-label="{COLUMNS[0]}">{step}</th>']
+            for column, text in zip(COLUMNS[1:], rest, strict=True):
+                cells.append(f'<td data-label="{column}">{escape(text)}</td>')
+            lines.append(f"<tr>{''.join(cells)}</tr>")
+        return "\n".join([*lines, "</tbody>", "</table>"])
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def _markdown(text: str) -> str:
+    return "".join(f"\\{char}" if char in "\\|`*_<>[]" else char for char in text)
+
+
+def tabulate(graph: Graph, backward: "BackwardPass | None") -> Table:
+    """Make the table of a graph, with the gradient shapes of a pass where one is given."""
+    arrived = {} if backward is None else _gradients(graph, backward)
+    return Table(tuple(_row(node, arrived.get(node.index, "not run")) for node in graph.nodes))
+
+
+def _row(node: Node, gradient: str) -> Row:
+    saved = "; ".join(saved_text(saved) for saved in node.saved)
+    name = clean(node.name)
+    return Row(node.index + 1, name, label_text(node), shapes_text(node.outputs), gradient, saved)
+
+
+def _gradients(graph: Graph, backward: "BackwardPass") -> dict[int, str]:
+    shapes = {step.node: shapes_text(step.cotangents) for step in backward.steps}
+    if graph == backward.graph:  # also holds for data read back, which has no engine nodes
+        return shapes
+    same = graph.match(backward.graph)
+    if not same:
+        raise ValueError(
+            "table(backward=...) needs a pass that ran over nodes of this graph;\n"
+            f"got one over {backward.graph!r}, which shares none with {graph!r}.\n"
+            "Pass one recorded while the traced graph was alive."
+        )
+    return {here: shapes[there] for here, there in same.items() if there in shapes}
