@@ -48,10 +48,10 @@ class Problem:
         """The script or chapter it is about, as ``nox -s docs --`` takes it."""
         found = PLACE.search(self.place)
         path = found.group("path") if found else ""
-        generated = re.fullmatch(r"book/gallery/(.*)\.(?:rst|py)", path)
-        if generated:
-            path = f"examples/{generated.group(1)}.py"
-        return path if path.startswith(("examples/", "book/")) else None
+        buildable = path.startswith("examples/") or (
+            path.startswith("book/") and path.endswith(".md")
+        )
+        return path if buildable and (ROOT / path).is_file() else None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -180,10 +180,29 @@ def _problems(stage: Path) -> list[Problem]:
     found = {}
     for match, end in zip(starts, ends, strict=True):
         body = text[match.end() : end].strip().replace(f"{ROOT}{os.sep}", "")
-        place = (match["place"] or "").replace(f"{ROOT}{os.sep}", "")
+        place = _in_script((match["place"] or "").replace(f"{ROOT}{os.sep}", ""))
         if not body.endswith("[sphinx_gallery.example_error]"):
             found[Problem(place, body)] = None
     return list(found)
+
+
+def _in_script(place: str) -> str:
+    """The place in a script that a place on the page generated from it stands for."""
+    found = re.fullmatch(r"book/gallery/(?P<name>.+/plot_\w+)\.rst(?::(?P<line>\d+))?", place)
+    if not found:
+        return place
+    script = f"examples/{found['name']}.py"
+    marked = r"^\.\. GENERATED FROM PYTHON SOURCE LINES (\d+)-\d+$"
+    try:
+        above = (ROOT / "book" / "gallery" / f"{found['name']}.rst").read_text("utf-8")
+    except OSError:
+        return script
+    above = "\n".join(above.splitlines()[: int(found["line"] or 0)])
+    marks = list(re.finditer(marked, above, re.MULTILINE))
+    if not marks:
+        return script
+    below = above[marks[-1].end() :].count("\n")  # one empty line, then the block's first line
+    return f"{script}:{int(marks[-1].group(1)) + max(below - 2, 0)}"
 
 
 def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, seconds: float) -> None:

@@ -52,7 +52,7 @@ class Embed(ObservedDirective):
 
     def _parsed(self, text: str, source: str) -> list[nodes.Node]:
         settings = get_default_settings(Parser())
-        settings.update(vars(self.state.document.settings), None)
+        vars(settings).update(vars(self.state.document.settings))
         inner = new_document(source, settings)
         inner.reporter = self.state.document.reporter
         Parser().parse(text, inner)

@@ -5,6 +5,7 @@ Observation changes no result: what a script prints and computes is the same wit
 
 import dataclasses
 import sys
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -41,7 +42,8 @@ class Observation:
         """Begin to watch.  Must be paired with :meth:`finish`, or :meth:`abandon`."""
         self._open.enter_context(watch(self.ledger))
         filename = str(self.script)
-        self._recording = self._open.enter_context(backwardpass.record(only=filename))
+        names = RunningScript(filename)
+        self._recording = self._open.enter_context(backwardpass.record(names, only=filename))
 
     def abandon(self) -> None:
         """Stop watching, and leave everything as it was."""
@@ -73,6 +75,34 @@ class Observation:
             "passes": [recorded.as_dict() for recorded in passes],
             "failures": [dataclasses.asdict(failure) for failure in failures],
         }
+
+
+class RunningScript(Mapping):
+    """The variables of the script that is running now, found on the stack when they are needed.
+
+    A mapping made when the script starts would not hold what it defines later, and one that is
+    kept would keep its tensors alive.
+    """
+
+    def __init__(self, filename: str):
+        self.filename = filename
+
+    def _variables(self) -> dict:
+        frame = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code.co_filename == self.filename:
+                return frame.f_globals
+            frame = frame.f_back
+        return {}
+
+    def __getitem__(self, name: str) -> object:
+        return self._variables()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._variables()))
+
+    def __len__(self) -> int:
+        return len(self._variables())
 
 
 def run(script: Path, source: str | None = None) -> tuple[dict, Exception | None]:

@@ -190,13 +190,16 @@ print("exactly twice the first:", torch.equal(W1.grad, 2 * first))
 # %%
 # A third backward, after the default one
 # ---------------------------------------
-# Now the saved tensors are gone, and the first node that needs one raises.
+# Now the saved tensors are gone, and the first node that needs one raises. Here that is the square,
+# before any parameter was reached.
 
+before = {"W1": W1.grad.clone(), "b2": b2.grad.clone()}
 try:
     loss.backward()
 except RuntimeError as error:
     assert "backward through the graph a second time" in str(error)
     print(type(error).__name__, error, sep=": ")
+print("unchanged:", torch.equal(W1.grad, before["W1"]), torch.equal(b2.grad, before["b2"]))
 
 # %%
 # What was seen

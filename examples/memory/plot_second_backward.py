@@ -91,10 +91,9 @@ except RuntimeError as error:
 # %%
 # Three ways to keep them
 # -----------------------
-# ``retain_graph=True`` keeps what was saved, and ``create_graph=True`` implies it. The third is
-# to leave a node out: :func:`torch.autograd.grad` frees only in the nodes it runs, so a pass to
-# ``x`` leaves the branch of ``w`` as it was. Two sums and an addition are run by both passes, and
-# save nothing.
+# ``retain_graph=True`` keeps what was saved, and ``create_graph=True`` implies it. The third is to
+# leave a node out: :func:`torch.autograd.grad` frees only in the nodes it runs, so a pass to ``x``
+# leaves the branch of ``w`` as it was. The addition, which both branches share, saves nothing.
 
 
 def kept(tensor):

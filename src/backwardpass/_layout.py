@@ -35,8 +35,11 @@ class Layout:
     labels: tuple[Point | None, ...]
 
 
-def place(boxes: Sequence[Size], edges: Sequence[tuple[int, int, Size | None]]) -> Layout:
-    """Lay out boxes of given sizes (points), and edges with the size of their labels.
+def place(boxes: Sequence[Size], edges: Sequence[tuple[int, int, Size | None, int]]) -> Layout:
+    """Lay out boxes of given sizes (points), and edges.
+
+    An edge is its tail, its head, the size of its label, and its weight: heavy ones come out
+    straight.
 
     Raises
     ------
@@ -63,23 +66,23 @@ def place(boxes: Sequence[Size], edges: Sequence[tuple[int, int, Size | None]]) 
     )
 
 
-def _bare_dot(boxes: Sequence[Size], edges: Sequence[tuple[int, int, Size | None]]) -> str:
+def _bare_dot(boxes: Sequence[Size], edges: Sequence[tuple[int, int, Size | None, int]]) -> str:
     lines = [
         "digraph {",
-        "graph [rankdir=TB nodesep=0.2 ranksep=0.16]",
+        "graph [rankdir=TB nodesep=0.18 ranksep=0.16]",
         'node [shape=box fixedsize=true label=""]',
         "edge [dir=none]",
     ]
     for number, (width, height) in enumerate(boxes):
         lines.append(f"n{number} [width={width / 72:.4f} height={height / 72:.4f}]")
-    for number, (tail, head, label) in enumerate(edges):
+    for number, (tail, head, label, weight) in enumerate(edges):
         # An empty HTML table of fixed size keeps the label's room.
         room = "" if label is None else (
             ' label=<<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="0" '
             f'FIXEDSIZE="TRUE" WIDTH="{label[0]:.0f}" HEIGHT="{label[1]:.0f}">'
             "<TR><TD></TD></TR></TABLE>>"
         )
-        lines.append(f"n{tail} -> n{head} [id=e{number}{room}]")
+        lines.append(f"n{tail} -> n{head} [id=e{number} weight={weight}{room}]")
     return "\n".join([*lines, "}"])
 
 

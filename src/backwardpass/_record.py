@@ -270,16 +270,14 @@ class Recording:
             for index, node in enumerate(nodes):
                 handles.append(node.register_prehook(_hook(running, index)))
             # A leaf holds its AccumulateGrad weakly: as a root it would die here, hook and all.
-            leaf_roots = [nodes[i] for i in graph.roots if graph.nodes[i].kind == "accumulate"]
-            nodes.clear()
+            nodes = [nodes[i] for i in graph.roots if graph.nodes[i].kind == "accumulate"]
             node = None
-            result = run()
-            leaf_roots.clear()
-            return result
+            return run()
         except BaseException as raised:
             error = str(raised)
             raise
         finally:
+            nodes = None  # the frame may live on in a traceback
             for handle in handles:
                 handle.remove()
             stack.pop()

@@ -51,6 +51,8 @@ class Names:
 
     def of_outputs(self, node: Any, count: int) -> str | None:
         """Name the tensors that came out of a node, in the order of its outputs."""
+        if not self.by_place:
+            return None
         names = [self.by_place.get((id(node), number)) for number in range(count)]
         return ", ".join(name for name in names if name) or None
 
@@ -125,7 +127,7 @@ class SavedReader:
         if saved.unpack_hook is not None:
             return self._describe_packed(data, field)
         if data.dim() == 0 and _is_wrapped_number(data):
-            return self._describe_tensor(data, field, "number")
+            return self._describe_tensor(data, field, "a number")
         source = self.names.of_saved(data, storage_of(data))
         if source is None and field.startswith("result"):
             source = "result"

@@ -77,5 +77,5 @@ def edge_text(graph: Graph, target: int, input_nr: int) -> str:
     outputs = graph.nodes[target].outputs
     shape = shape_text(outputs[input_nr]) if input_nr < len(outputs) else ""
     if input_nr or len(outputs) > 1:
-        return f"{input_nr}: {shape}".removesuffix(": ")
+        return f"input {input_nr}: {shape}".removesuffix(": ")
     return shape

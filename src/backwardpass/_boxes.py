@@ -1,0 +1,151 @@
+"""What stands in each box of a drawing, and how large the box has to be for it.
+
+Sizes are counted, not measured: every character of the monospaced face is 0.6 em wide, those of
+East Asian scripts twice that. So a picture does not depend on the fonts of the machine it is made on.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from backwardpass._data import Graph, Node
+from backwardpass._text import clean, edge_text, label_text, saved_text, shapes_text
+
+ADVANCE = 0.6
+LEADING = 1.32
+SIDE, ABOVE = 9.0, 7.0
+WIDEST = 22  # characters of a line before it is broken
+MOST_SAVED = 3
+BADGE = 9.0  # radius of the step number's disc
+BAND = 5.0  # the stripe that marks a leaf
+
+SIZES = {"name": 13.0, "leaf": 17.0, "tensor": 13.0, "note": 11.0, "edge": 11.5}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of text, and the style it is set in: a key of `SIZES`."""
+
+    text: str
+    style: str
+
+    @property
+    def width(self) -> float:
+        """In points."""
+        return text_width(self.text) * ADVANCE * SIZES[self.style]
+
+    @property
+    def height(self) -> float:
+        """In points, with its leading."""
+        return SIZES[self.style] * LEADING
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box: its kind (a node's, or "stub"), its lines, its tooltip, and the node it stands for."""
+
+    kind: str
+    lines: tuple[Line, ...]
+    tooltip: str = ""
+    node: int | None = None
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """Width and height in points."""
+        wide = max(line.width for line in self.lines)
+        high = sum(line.height for line in self.lines)
+        if self.kind == "stub":
+            return wide + 4, high + 2
+        band = BAND if self.kind == "accumulate" else 0
+        return wide + 2 * SIDE + band, high + 2 * ABOVE
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """An edge between two boxes, what is written beside it, and how straight it should be."""
+
+    tail: int
+    head: int
+    label: Line | None = None
+    weight: int = 1
+
+    @property
+    def label_size(self) -> tuple[float, float] | None:
+        """Width and height in points."""
+        return None if self.label is None else (self.label.width + 6, self.label.height + 2)
+
+
+def text_width(text: str) -> int:
+    """Count characters, wide ones double.
+
+    >>> text_width("ab"), text_width("你")
+    (2, 2)
+    """
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def wrap(text: str, most: int = WIDEST) -> list[str]:
+    """Break a line after spaces, dots, commas and underscores, and where a word is too long.
+
+    >>> wrap("model.encoder.layers_0.weight", 16)
+    ['model.encoder.', 'layers_0.weight']
+    """
+    lines = [""]
+    for piece in re.findall(r"[^\s._,]*[\s._,]?", text):
+        if text_width(lines[-1] + piece.rstrip()) > most and lines[-1]:
+            lines.append("")
+        for char in piece:
+            if text_width(lines[-1] + char) > most:
+                lines.append("")
+            lines[-1] += char
+    return [line.strip() for line in lines if line.strip()]
+
+
+def boxes_and_arrows(graph: Graph) -> tuple[list[Box], list[Arrow]]:
+    """List what a drawing shows: a box a node, in order, then the stubs of inputs without gradient."""
+    boxes = [_box(node) for node in graph.nodes]
+    arrows = []
+    for node in graph.nodes:
+        for edge in node.edges:
+            if edge.target is None:
+                arrows.append(Arrow(node.index, len(boxes)))
+                boxes.append(Box("stub", (Line("no", "note"), Line("gradient", "note"))))
+            else:
+                text = edge_text(graph, edge.target, edge.input_nr)
+                label = Line(text, "edge") if text else None
+                # Operations in a column and leaves at its side make a narrow picture.
+                leaf = graph.nodes[edge.target].kind == "accumulate"
+                arrows.append(Arrow(node.index, edge.target, label, 1 if leaf else 8))
+    return boxes, arrows
+
+
+def _box(node: Node) -> Box:
+    name, label, shape = clean(node.name), label_text(node), shapes_text(node.outputs)
+    tensor = f"{label}{':' if len(node.outputs) > 1 and label else ''} {shape}".strip()
+    tooltip = [f"{node.index + 1}. {name}", tensor]
+    tooltip += [f"saved {saved_text(saved)}" for saved in node.saved]
+    if node.kind == "accumulate":
+        lines = _lines("note", name) + _lines("leaf", label) + _lines("tensor", shape)
+    else:
+        lines = _lines("name", name) + _lines("tensor", tensor)
+        if node.kind == "function":
+            lines = _lines("note", "Python function") + lines
+        lines += _saved_lines(node)
+    return Box(node.kind, tuple(lines), "\n".join(tooltip), node.index)
+
+
+def _lines(style: str, text: str) -> list[Line]:
+    return [Line(line, style) for line in wrap(text)]
+
+
+def _saved_lines(node: Node) -> list[Line]:
+    """Say in few words what is saved: sources where they are known, else the field's name."""
+    if not node.saved:
+        return []
+    if all(saved.freed for saved in node.saved):
+        return _lines("note", "saved: freed")
+    words = [clean(saved.source or saved.field) for saved in node.saved if not saved.freed]
+    lines = _lines("note", f"saves {', '.join(words)}")
+    if len(lines) > MOST_SAVED:
+        lines = [*lines[: MOST_SAVED - 1], Line(f"… {len(words)} tensors", "note")]
+    return lines

@@ -1,0 +1,205 @@
+"""Draw a graph as an SVG element that can stand in a page, and follows the page's colours.
+
+Kinds are told apart by shape and words as well as colour: operations have round corners, leaves
+square ones and a band on the left, Python functions cut corners.
+"""
+
+import hashlib
+import math
+from html import escape
+
+from backwardpass._boxes import BADGE, BAND, LEADING, SIZES, Arrow, Box, boxes_and_arrows
+from backwardpass._data import Graph
+from backwardpass._layout import Point, place
+from backwardpass._text import clean, label_text, shapes_text
+
+MARGIN = 10.0
+MOST_DESCRIBED = 60
+FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
+
+# Each part of the picture: the CSS variable it takes, by property, and what it is without one.
+PARTS = {
+    ".bp-operation .bp-box": {
+        "fill": ("--bp-operation-fill", "#e9eff9"),
+        "stroke": ("--bp-operation-line", "#5b7bb0"),
+    },
+    ".bp-accumulate .bp-box": {
+        "fill": ("--bp-accumulate-fill", "#fdf3df"),
+        "stroke": ("--bp-accumulate-line", "#a9761a"),
+    },
+    ".bp-accumulate .bp-band": {"fill": ("--bp-accumulate-line", "#a9761a")},
+    ".bp-function .bp-box": {
+        "fill": ("--bp-function-fill", "#f2eafa"),
+        "stroke": ("--bp-function-line", "#8257b0"),
+    },
+    ".bp-badge": {
+        "fill": ("--bp-badge-fill", "#ffffff"),
+        "stroke": ("--bp-edge-line", "#66717f"),
+    },
+    ".bp-line": {"stroke": ("--bp-edge-line", "#66717f")},
+    ".bp-head": {"fill": ("--bp-edge-line", "#66717f")},
+    ".bp-text": {"fill": ("--bp-text", "#1c2530")},
+    ".bp-note": {"fill": ("--bp-note", "#4d5865")},
+    ".bp-halo": {"stroke": ("--bp-background", "#ffffff")},
+}
+_STYLE = f".bp-graph text{{font-family:var(--bp-font,{FONT})}}" + "".join(
+    f".bp-graph {selector}{{"
+    + "".join(f"{name}:var({variable},{plain});" for name, (variable, plain) in values.items())
+    + "}"
+    for selector, values in PARTS.items()
+)
+
+
+def to_svg(graph: Graph, title: str | None, description: str | None, prefix: str | None) -> str:
+    """Draw the graph; see :meth:`Graph.to_svg`."""
+    boxes, arrows = boxes_and_arrows(graph)
+    layout = place(
+        [box.size for box in boxes],
+        [(arrow.tail, arrow.head, arrow.label_size, arrow.weight) for arrow in arrows],
+    )
+    width, height = (side + 2 * MARGIN for side in layout.size)
+    # Lines lie below the boxes, heads and labels above them.
+    solid = [boxes[arrow.head].kind != "stub" for arrow in arrows]
+    body = [_line(curve, real) for curve, real in zip(layout.curves, solid, strict=True)]
+    body += [_box(box, centre) for box, centre in zip(boxes, layout.centres, strict=True)]
+    body += [_head(curve) for curve, real in zip(layout.curves, solid, strict=True) if real]
+    body += [
+        _edge_label(arrow, centre)
+        for arrow, centre in zip(arrows, layout.labels, strict=True)
+        if centre is not None
+    ]
+    title = clean(title if title is not None else _title(graph))
+    description = clean(description if description is not None else _description(graph))
+    picture = "\n".join(body)
+    if prefix is None:
+        digest = hashlib.sha256("\n".join([title, description, picture]).encode())
+        prefix = f"bp-{digest.hexdigest()[:12]}"
+    prefix = escape(prefix)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="bp-graph" role="img" '
+        f'aria-labelledby="{prefix}-title {prefix}-desc" '
+        f'viewBox="{-MARGIN:g} {-MARGIN:g} {_n(width)} {_n(height)}" width="{_n(width)}" '
+        f'height="{_n(height)}" style="max-width:100%;height:auto" font-family="{FONT}">\n'
+        f'<title id="{prefix}-title">{escape(title)}</title>\n'
+        f'<desc id="{prefix}-desc">{escape(description)}</desc>\n'
+        f"<style>{_STYLE}</style>\n{picture}\n</svg>"
+    )
+
+
+def _title(graph: Graph) -> str:
+    roots = [label_text(graph.nodes[root]) or clean(graph.nodes[root].name) for root in graph.roots]
+    return f"Backward graph of {', '.join(roots)}" if roots else "Backward graph without nodes"
+
+
+def _description(graph: Graph) -> str:
+    sentences = []
+    for node in graph.nodes[:MOST_DESCRIBED]:
+        what = " ".join(part for part in (label_text(node), shapes_text(node.outputs)) if part)
+        to = [
+            "an input without gradient" if edge.target is None else str(edge.target + 1)
+            for edge in node.edges
+        ]
+        sends = f", sends to {' and '.join(to)}" if to else ""
+        sentences.append(f"{node.index + 1}: {clean(node.name)}, {what}{sends}.")
+    if len(graph.nodes) > MOST_DESCRIBED:
+        sentences.append(f"And {len(graph.nodes) - MOST_DESCRIBED} more.")
+    return f"{len(graph.nodes)} nodes in the engine's order. " + " ".join(sentences)
+
+
+def _n(number: float) -> str:
+    """Write a coordinate: one decimal, and no minus zero."""
+    return f"{round(number, 1) + 0.0:g}" if abs(number) < 100_000 else f"{number:.1f}"
+
+
+def _plain(*selectors: str) -> str:
+    """Give the colours as attributes too: programs that know no CSS variables fall back on them."""
+    values = {name: value for part in selectors for name, (_, value) in PARTS[part].items()}
+    return "".join(f' {name}="{value}"' for name, value in values.items())
+
+
+def _box(box: Box, centre: Point) -> str:
+    width, height = box.size
+    left, top = centre[0] - width / 2, centre[1] - height / 2
+    parts = [f'<g class="bp-node bp-{box.kind}">']
+    if box.tooltip:
+        parts.append(f"<title>{escape(box.tooltip)}</title>")
+    if box.kind != "stub":
+        parts.append(_outline(box.kind, left, top, width, height))
+    middle = centre[0] + (BAND / 2 if box.kind == "accumulate" else 0)
+    baseline = centre[1] - sum(line.height for line in box.lines) / 2
+    for line in box.lines:
+        shade = "note" if line.style == "note" else "text"
+        weight = ' font-weight="600"' if line.style in ("name", "leaf") else ""
+        parts.append(
+            f'<text class="bp-{shade}" x="{_n(middle)}" '
+            f'y="{_n(baseline + SIZES[line.style] * (LEADING / 2 + 0.34))}" text-anchor="middle" '
+            f'font-size="{SIZES[line.style]:g}"{weight}{_plain(f".bp-{shade}")}>'
+            f"{escape(line.text)}</text>"
+        )
+        baseline += line.height
+    if box.node is not None:
+        parts.append(_badge(box.node + 1, left + 1, top + 1))
+    return "".join([*parts, "</g>"])
+
+
+def _outline(kind: str, left: float, top: float, width: float, height: float) -> str:
+    look = f'class="bp-box"{_plain(f".bp-{kind} .bp-box")} stroke-width="1.4"'
+    if kind == "function":
+        cut = 9.0
+        right, bottom = left + width, top + height
+        corners = [
+            (left + cut, top), (right - cut, top), (right, top + cut), (right, bottom - cut),
+            (right - cut, bottom), (left + cut, bottom), (left, bottom - cut), (left, top + cut),
+        ]  # fmt: skip
+        points = " ".join(f"{_n(x)},{_n(y)}" for x, y in corners)
+        return f'<polygon {look} points="{points}"/>'
+    radius = 8 if kind == "operation" else 1
+    place_of = f'x="{_n(left)}" y="{_n(top)}" height="{_n(height)}"'
+    rect = f'<rect {look} {place_of} width="{_n(width)}" rx="{radius}"/>'
+    if kind == "accumulate":
+        rect += f'<rect class="bp-band"{_plain(".bp-accumulate .bp-band")} {place_of} width="{BAND:g}"/>'
+    return rect
+
+
+def _badge(step: int, x: float, y: float) -> str:
+    """Write the step number in a disc, or a pill where it has many digits, on the box's corner."""
+    text = str(step)
+    half = BADGE + 3.0 * max(0, len(text) - 2)
+    return (
+        f'<rect class="bp-badge"{_plain(".bp-badge")} x="{_n(x - half)}" y="{_n(y - BADGE)}" '
+        f'width="{_n(2 * half)}" height="{_n(2 * BADGE)}" rx="{_n(BADGE)}"/>'
+        f'<text class="bp-text"{_plain(".bp-text")} x="{_n(x)}" y="{_n(y + 3.6)}" '
+        f'text-anchor="middle" font-size="10.5">{text}</text>'
+    )
+
+
+def _line(curve: tuple[Point, ...], solid: bool) -> str:
+    points = [f"{_n(x)},{_n(y)}" for x, y in curve]
+    pieces = "".join(f"C{' '.join(points[i : i + 3])}" for i in range(1, len(points), 3))
+    kind, dashes = ("", "") if solid else (" bp-no-gradient", ' stroke-dasharray="3 3"')
+    return (
+        f'<path class="bp-edge{kind} bp-line"{_plain(".bp-line")} fill="none" '
+        f'stroke-width="1.3"{dashes} d="M{points[0]}{pieces}"/>'
+    )
+
+
+def _head(curve: tuple[Point, ...]) -> str:
+    """Draw the arrow's head at the end of a curve, pointing the way the curve goes there."""
+    tip = curve[-1]
+    before = next((point for point in reversed(curve) if math.dist(point, tip) > 0.5), curve[0])
+    length = math.dist(before, tip) or 1.0
+    along = ((tip[0] - before[0]) / length, (tip[1] - before[1]) / length)
+    foot = (tip[0] - 8 * along[0], tip[1] - 8 * along[1])
+    across = (-3.6 * along[1], 3.6 * along[0])
+    wings = [(foot[0] + sign * across[0], foot[1] + sign * across[1]) for sign in (1, -1)]
+    outline = "L".join(f"{_n(x)},{_n(y)}" for x, y in (tip, *wings))
+    return f'<path class="bp-edge bp-head"{_plain(".bp-head")} d="M{outline}Z"/>'
+
+
+def _edge_label(arrow: Arrow, centre: Point) -> str:
+    return (
+        f'<text class="bp-note bp-halo"{_plain(".bp-note", ".bp-halo")} x="{_n(centre[0])}" '
+        f'y="{_n(centre[1] + 0.34 * SIZES["edge"])}" text-anchor="middle" '
+        f'font-size="{SIZES["edge"]:g}" stroke-width="4" stroke-linejoin="round" '
+        f'paint-order="stroke">{escape(arrow.label.text)}</text>'
+    )
