@@ -26,6 +26,7 @@ class TensorMeta:
 
     Examples
     --------
+    >>> from backwardpass import TensorMeta
     >>> TensorMeta((3, 4), "float64", "cpu").shape
     (3, 4)
     """
@@ -60,6 +61,7 @@ class Saved:
 
     Examples
     --------
+    >>> from backwardpass import Saved
     >>> Saved("self", (3,), "float32", nbytes=12, source="x").freed
     False
     """
@@ -87,6 +89,7 @@ class Edge:
 
     Examples
     --------
+    >>> from backwardpass import Edge
     >>> Edge(target=None, input_nr=0)
     Edge(target=None, input_nr=0)
     """
@@ -117,6 +120,7 @@ class Node:
 
     Examples
     --------
+    >>> from backwardpass import Node, TensorMeta
     >>> Node(0, "SumBackward0", "operation", "loss", (TensorMeta((), "float32", "cpu"),)).label
     'loss'
     """
@@ -143,6 +147,8 @@ class Graph:
 
     Examples
     --------
+    >>> import torch, backwardpass
+    >>> from backwardpass import Graph
     >>> x = torch.ones(2, requires_grad=True)
     >>> graph = backwardpass.trace(x.exp().sum())
     >>> graph
@@ -166,6 +172,7 @@ class Graph:
 
         What is freed, and what a pack hook keeps out of sight, is not counted.
 
+        >>> import torch, backwardpass
         >>> x = torch.ones(10, dtype=torch.float64, requires_grad=True)
         >>> backwardpass.trace((x * x).sum()).saved_bytes  # x, saved twice, kept once
         80
@@ -195,6 +202,7 @@ class Graph:
 
         Examples
         --------
+        >>> import torch, backwardpass
         >>> x = torch.ones(2, requires_grad=True)
         >>> y = x.exp()
         >>> backwardpass.trace(y.sum()).match(backwardpass.trace(y))
@@ -219,6 +227,7 @@ class Graph:
 
         Examples
         --------
+        >>> import torch, backwardpass
         >>> x = torch.ones(2, 3, requires_grad=True)
         >>> loss = x.exp().sum()
         >>> print(backwardpass.trace(loss, names={"x": x, "loss": loss}).table().to_text())
@@ -236,6 +245,7 @@ class Graph:
 
         Examples
         --------
+        >>> import torch, backwardpass
         >>> x = torch.ones(2, requires_grad=True)
         >>> print(backwardpass.trace(x.sum(), names={"x": x}).to_dot())
         digraph {
@@ -273,6 +283,7 @@ class Graph:
 
         Examples
         --------
+        >>> import torch, backwardpass
         >>> x = torch.ones(2, requires_grad=True)
         >>> svg = backwardpass.trace(x.sum()).to_svg(title="A sum")
         >>> svg.startswith("<svg "), "<title id=" in svg
@@ -297,6 +308,7 @@ class Graph:
 
         Examples
         --------
+        >>> import torch, backwardpass
         >>> x = torch.ones(2, requires_grad=True)
         >>> backwardpass.trace(x.sum()).as_dict()["nodes"][0]["edges"]
         [{'target': 1, 'input_nr': 0}]
@@ -318,6 +330,7 @@ class Graph:
 
         Examples
         --------
+        >>> from backwardpass import Graph
         >>> Graph.from_dict({"format": 1, "roots": [], "nodes": []})
         Graph(0 nodes, roots=())
         """

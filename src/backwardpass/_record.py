@@ -47,6 +47,7 @@ class Step:
 
     Examples
     --------
+    >>> from backwardpass import Step, TensorMeta
     >>> Step(node=0, cotangents=(TensorMeta((), "float32", "cpu"),)).node
     0
     """
@@ -76,6 +77,7 @@ class BackwardPass:
 
     Examples
     --------
+    >>> from backwardpass import BackwardPass, Graph
     >>> BackwardPass("grad", "a.py", 1, False, False, Graph((), ()), ()).error is None
     True
     """
@@ -92,6 +94,7 @@ class BackwardPass:
     def as_dict(self) -> dict[str, Any]:
         """Turn the pass into plain data, as JSON has it.
 
+        >>> from backwardpass import BackwardPass, Graph
         >>> empty = BackwardPass("grad", "a.py", 1, False, False, Graph((), ()), ())
         >>> empty.as_dict()["call"]
         'grad'
@@ -122,6 +125,7 @@ class BackwardPass:
 
         Examples
         --------
+        >>> from backwardpass import BackwardPass, Graph
         >>> empty = BackwardPass("grad", "a.py", 1, False, False, Graph((), ()), ())
         >>> BackwardPass.from_dict(empty.as_dict()) == empty
         True
@@ -165,6 +169,7 @@ def record(
 
     Examples
     --------
+    >>> import torch, backwardpass
     >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
     >>> with backwardpass.record() as recording:
     ...     (x * x).sum().backward()
@@ -180,7 +185,7 @@ def record(
     if only is not None and not isinstance(only, str) and not callable(only):
         raise TypeError(
             "only has to be a file's name or a function from a file's name to bool;\n"
-            f"got a {type(only).__name__}."
+            f"got an object of type {type(only).__name__}."
         )
     return Recording(names, only)
 
@@ -198,6 +203,7 @@ class Recording:
 
     Examples
     --------
+    >>> import backwardpass
     >>> with backwardpass.record() as recording:
     ...     pass
     >>> recording.passes
@@ -234,7 +240,7 @@ class Recording:
             if not self._is_wanted(filename):
                 return run()
             grad_tensors, retain_graph, create_graph = args[:3]
-            call = "backward" if kwargs["accumulate_grad"] else "grad"
+            call = "backward" if kwargs.get("accumulate_grad") else "grad"
             made = (call, filename, line, bool(retain_graph), bool(create_graph))
             return self._observe(run, outputs, made)
 

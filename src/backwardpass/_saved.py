@@ -27,7 +27,7 @@ class Names:
         if namespace is not None and not isinstance(namespace, Mapping):
             raise TypeError(
                 "names has to be a mapping from names to tensors, such as vars() or globals();\n"
-                f"got a {type(namespace).__name__}."
+                f"got an object of type {type(namespace).__name__}."
             )
         # The tensors are held as long as this object is, so that an id stays theirs.
         self.tensors = list(_named_tensors(namespace or {}))
@@ -38,7 +38,7 @@ class Names:
         self.nodes = []
         for name, tensor in self.tensors:
             self.by_id.setdefault(id(tensor), name)
-            node = tensor.grad_fn
+            node = _grad_fn(tensor)
             if node is not None:
                 self.nodes.append(node)
                 self.by_place.setdefault((id(node), tensor.output_nr), name)
@@ -79,8 +79,17 @@ def _named_tensors(namespace: Mapping[str, Any]):
                 yield f"{name}.{path}", parameter
 
 
+def _grad_fn(tensor: torch.Tensor) -> Any:
+    try:
+        return tensor.grad_fn
+    except RuntimeError:  # one of several views, overwritten through its base, has none any more
+        return None
+
+
 def storage_of(tensor: torch.Tensor) -> int | None:
     """Tell a tensor's storage apart while it lives; `None` where there is no single one."""
+    if tensor.is_nested:  # it has a storage, but no strides in it
+        return None
     try:
         return tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):  # sparse tensors, wrappers of torch.func

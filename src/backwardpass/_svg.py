@@ -61,7 +61,8 @@ def to_svg(graph: Graph, title: str | None, description: str | None, prefix: str
     # Lines lie below the boxes, heads and labels above them.
     solid = [boxes[arrow.head].kind != "stub" for arrow in arrows]
     body = [_line(curve, real) for curve, real in zip(layout.curves, solid, strict=True)]
-    body += [_box(box, centre) for box, centre in zip(boxes, layout.centres, strict=True)]
+    tips = [curve[-1] for curve in layout.curves]
+    body += [_box(box, centre, tips) for box, centre in zip(boxes, layout.centres, strict=True)]
     body += [_head(curve) for curve, real in zip(layout.curves, solid, strict=True) if real]
     body += [
         _edge_label(arrow, centre)
@@ -117,7 +118,7 @@ def _plain(*selectors: str) -> str:
     return "".join(f' {name}="{value}"' for name, value in values.items())
 
 
-def _box(box: Box, centre: Point) -> str:
+def _box(box: Box, centre: Point, tips: list[Point]) -> str:
     width, height = box.size
     left, top = centre[0] - width / 2, centre[1] - height / 2
     parts = [f'<g class="bp-node bp-{box.kind}">']
@@ -138,7 +139,10 @@ def _box(box: Box, centre: Point) -> str:
         )
         baseline += line.height
     if box.node is not None:
-        parts.append(_badge(box.node + 1, left + 1, top + 1))
+        corners = [(left + 1, top + 1), (left + width - 1, top + 1)]
+        # The left corner, unless an arrow ends there.
+        free = [at for at in corners if all(math.dist(at, tip) > BADGE + 2 for tip in tips)]
+        parts.append(_badge(box.node + 1, *(free or corners)[0]))
     return "".join([*parts, "</g>"])
 
 

@@ -10,8 +10,7 @@ def clean(text: str) -> str:
     'two lines\\ufffd'
     """
     line = " ".join(text.split())
-    printable = "".join(char if char.isprintable() else "\ufffd" for char in line)
-    return printable.encode("utf-8", "replace").decode("utf-8")
+    return "".join(char if char.isprintable() else "\ufffd" for char in line)
 
 
 def shape_text(meta: TensorMeta | None) -> str:
@@ -24,6 +23,7 @@ def shape_text(meta: TensorMeta | None) -> str:
 def shapes_text(metas: tuple[TensorMeta | None, ...]) -> str:
     """Write several shapes, equal neighbours counted.
 
+    >>> from backwardpass import TensorMeta
     >>> row = TensorMeta((4,), "float32", "cpu")
     >>> shapes_text((row, row, None))
     '2 × (4,), none'

@@ -42,6 +42,7 @@ def trace(root: Any, names: Mapping[str, Any] | None = None) -> Graph:
 
     Examples
     --------
+    >>> import torch, backwardpass
     >>> W = torch.ones(3, 2, requires_grad=True)
     >>> x = torch.ones(4, 3)
     >>> y = (x @ W).tanh()
@@ -109,7 +110,7 @@ def _root_edges(root: Any) -> list[tuple[Any, int]]:
             raise TypeError(
                 "trace() needs a tensor, a torch.autograd.graph.Node or GradientEdge, or a "
                 "sequence of them;\n"
-                f"got {'a sequence with ' if len(roots) > 1 else ''}a {type(item).__name__}.\n"
+                f"got an object of type {type(item).__name__}.\n"
                 "Pass the tensor whose backward graph is wanted, such as the loss."
             )
         found = edges_of(item)
