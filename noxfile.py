@@ -17,7 +17,7 @@ if sys.version_info < (3, 11):
         "python3.11 -m venv .venv"
     )
 
-import nox  # noqa: E402  (an old Python is told so before anything can fail for another reason)
+import nox
 
 nox.needs_version = ">=2024.10.9"
 nox.options.sessions = ["docs"]
@@ -81,9 +81,7 @@ def environment(session: nox.Session, name: str, groups: tuple[str, ...]) -> str
         if not python.exists():
             session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        session.run(
-            *pip, "--constraint", str(CONSTRAINTS), *project, *requirements, external=True
-        )
+        session.run(*pip, "--constraint", str(CONSTRAINTS), *project, *requirements, external=True)
         stamp.write_text(wanted.hexdigest())
     return str(python)
 

@@ -60,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(line_buffering=True)
     only = _resolved(options.page)
-    if only is False:
+    if isinstance(only, str):
+        print(only, file=sys.stderr)
         return 2
     stage = _stage(options, only)
     _discard_what_cannot_be_trusted(stage)
@@ -83,7 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _resolved(page: str | None) -> Path | None | bool:
+def _resolved(page: str | None) -> Path | str | None:
+    """The one page to build, None for the whole book, or what is wrong with the request."""
     from extensions import selection
 
     if page is None:
@@ -91,8 +93,7 @@ def _resolved(page: str | None) -> Path | None | bool:
     try:
         return selection.resolve(page)
     except LookupError as wrong:
-        print(wrong, file=sys.stderr)
-        return False
+        return str(wrong)
 
 
 def _stage(options: argparse.Namespace, only: Path | None) -> Path:

@@ -4,6 +4,7 @@
 and this book does not want, and adds what is computed.
 """
 
+import doctest
 import os
 import platform
 import sys
@@ -52,6 +53,8 @@ settings["myst_substitutions"] = {
     "python_version": platform.python_version(),
     "torch_version": metadata.version("torch").split("+")[0],
 }
+# Sphinx's default ignores what an exception says; here a message shown is a message checked.
+settings["doctest_default_flags"] = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
 selection.apply(os.environ.get("BACKWARDPASS_ONLY", ""), settings)
 
 globals().update(settings)

@@ -65,13 +65,27 @@ class Embed(ObservedDirective):
         """Where the code is from: the script's page, and the script itself."""
         name = sidecar.name(script)
         page = addnodes.pending_xref(
-            "", refdomain="std", reftype="doc", reftarget=f"/gallery/{name}", refdoc=self.env.docname
-        , refexplicit=True, refwarn=True)
+            "",
+            refdomain="std",
+            reftype="doc",
+            reftarget=f"/gallery/{name}",
+            refdoc=self.env.docname,
+            refexplicit=True,
+            refwarn=True,
+        )
         page += nodes.inline("", f"{script.name}")
         target = f"/gallery/{name}.py"
         download = addnodes.download_reference(
-            "", "", nodes.Text("download"), refdoc=self.env.docname, reftarget=target
-        , refdomain="", reftype="download", refexplicit=True, refwarn=False)
+            "",
+            "",
+            nodes.Text("download"),
+            refdoc=self.env.docname,
+            reftarget=target,
+            refdomain="",
+            reftype="download",
+            refexplicit=True,
+            refwarn=False,
+        )
         line = nodes.paragraph(classes=["bp-embed-source"])
         line += [nodes.Text("From "), page, nodes.Text(" ("), download, nodes.Text(")")]
         return line

@@ -163,14 +163,15 @@ def _named(c: Comparison) -> str:
 
 def _difference(c: Comparison) -> str:
     if c.max_abs is None:
-        kinds = [_described(shape, dtype) for shape, dtype in zip(c.shapes, c.dtypes, strict=True)]
+        left, right = map(_described, c.shapes, c.dtypes)
         return (
-            f"cannot be matched: {kinds[0]} against {kinds[1]}; "
+            f"cannot be matched: {left} against {right}; "
             "the two sides must have the same names, shapes and dtypes"
         )
     return (
-        f"diverges: {_described(c.shapes[1], c.dtypes[1])}, largest absolute error {c.max_abs:.3g}, "
-        f"largest relative error {c.max_rel:.3g}, allowed {c.atol:g} + {c.rtol:g} * |expected|"
+        f"diverges: {_described(c.shapes[1], c.dtypes[1])}, "
+        f"largest absolute error {c.max_abs:.3g}, largest relative error {c.max_rel:.3g}, "
+        f"allowed {c.atol:g} + {c.rtol:g} * |expected|"
     )
 
 

@@ -28,9 +28,7 @@ def raw(html: str) -> nodes.raw:
 
 
 def _row(headers: Sequence[str], cells: Sequence[object]) -> str:
-    first, *others = (
-        cell if isinstance(cell, Markup) else escape(str(cell)) for cell in cells
-    )
+    first, *others = (cell if isinstance(cell, Markup) else escape(str(cell)) for cell in cells)
     labelled = "".join(
         f'<td data-label="{escape(header)}">{cell}</td>'
         for header, cell in zip(headers[1:], others, strict=True)

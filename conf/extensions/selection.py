@@ -48,19 +48,19 @@ def apply(path: str, settings: dict) -> None:
     scripts = needed(page)
     names = "|".join(re.escape(script.name) for script in scripts)
     settings["sphinx_gallery_conf"]["filename_pattern"] = rf"[\\/](?:{names})$" if names else "$^"
-    kept = {script.relative_to(sidecar.EXAMPLES).with_suffix(".rst") for script in scripts}
-    pages = {f"gallery/{relative.as_posix()}" for relative in kept}
-    if page.suffix == ".md":
-        pages.add(page.relative_to(BOOK).as_posix())
+    # The page is alone and its own root: the table of contents names pages that are not there.
+    settings["extensions"].remove("sphinx_external_toc")
+    below, folder = (BOOK, "") if page.suffix == ".md" else (sidecar.EXAMPLES, "gallery/")
+    docname = folder + page.relative_to(below).with_suffix("").as_posix()
+    settings["root_doc"] = docname
+    settings["include_patterns"] = [f"{docname}{'.md' if page.suffix == '.md' else '.rst'}"]
     # Without its neighbours a page cannot resolve references: they are not checked.
-    settings["include_patterns"] = sorted(pages)
     settings["nitpicky"] = False
     settings["suppress_warnings"] = [
         *settings["suppress_warnings"],
         "ref",
         "toc",
         "myst.xref_missing",
-        "etoc",
         "intersphinx",
         "download.not_readable",
     ]

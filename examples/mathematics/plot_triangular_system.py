@@ -113,6 +113,7 @@ for row in reversed(names):
         bar[column] = bar[column] + bar[row] * derivative
         multiplications += 1
 torch.testing.assert_close(torch.stack([bar[name] for name in names]), adjoint)
+assert multiplications == M.count_nonzero()
 print("multiplications", multiplications)
 
 # %%

@@ -1,0 +1,234 @@
+"""Reading a graph: what is in it, and that reading leaves no mark."""
+
+import gc
+import json
+import weakref
+
+import pytest
+import torch
+from torch.autograd.graph import get_gradient_edge
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import backwardpass
+from backwardpass import Edge, Graph, TensorMeta
+
+
+def leaf(*shape: int) -> torch.Tensor:
+    size = torch.Size(shape).numel()
+    return torch.linspace(0.1, 1.0, size, dtype=torch.float64).reshape(shape).requires_grad_()
+
+
+def two_layers() -> dict[str, torch.Tensor]:
+    x, W1, b1, W2 = leaf(5, 4).detach(), leaf(3, 4), leaf(3), leaf(3, 2)
+    h = (x @ W1.T + b1).tanh()
+    loss = (h @ W2).sum()
+    return {"x": x, "W1": W1, "b1": b1, "W2": W2, "h": h, "loss": loss}
+
+
+def names_of(graph: Graph) -> list[str]:
+    return [node.name for node in graph.nodes]
+
+
+def test_parallel_edges_survive():
+    """x * x has two edges to one AccumulateGrad."""
+    x = leaf(3)
+    graph = backwardpass.trace(x * x)
+    assert names_of(graph) == ["MulBackward0", "AccumulateGrad"]
+    assert graph.nodes[0].edges == (Edge(1, 0), Edge(1, 0))
+
+
+def test_an_input_without_gradient_keeps_its_place():
+    """The edge of an input that needs no gradient has no target."""
+    graph = backwardpass.trace(leaf(3) - torch.ones(3, dtype=torch.float64))
+    assert graph.nodes[0].edges == (Edge(1, 0), Edge(None, 0))
+
+
+def test_input_numbers_tell_the_outputs_of_one_node_apart():
+    """An edge into an operation with several outputs says which output it belongs to."""
+    first, _, third = leaf(3, 2).unbind(0)
+    graph = backwardpass.trace(third * first)
+    unbind = next(node for node in graph.nodes if node.name == "UnbindBackward0")
+    assert graph.nodes[0].edges == (Edge(unbind.index, 2), Edge(unbind.index, 0))
+    assert unbind.outputs == (TensorMeta((2,), "float64", "cpu"),) * 3
+
+
+def test_kinds_are_told_apart():
+    """Operations, leaves and Python functions have kinds of their own, and plain names."""
+
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, u):
+            return 2 * u
+
+    nodes = backwardpass.trace(Double.apply(leaf(2)).sum()).nodes
+    assert [(node.name, node.kind) for node in nodes] == [
+        ("SumBackward0", "operation"),
+        ("DoubleBackward", "function"),
+        ("AccumulateGrad", "accumulate"),
+    ]
+
+
+def test_labels_come_from_the_namespace():
+    """Nodes carry the names of the tensors they produced, leaves their own."""
+    a, b = leaf(2, 3).unbind(0)
+    y = a * b
+    namespace = {"_": y, "__name__": "main", "y": y, "z": y, "b": b, "a": a, "n": 3}
+    labels = {node.name: node.label for node in backwardpass.trace(y, namespace).nodes}
+    assert labels == {"MulBackward0": "y", "UnbindBackward0": "a, b", "AccumulateGrad": None}
+
+
+def test_modules_name_their_parameters():
+    """A module in the namespace labels its parameters with their paths."""
+    model = torch.nn.Sequential(torch.nn.Linear(3, 2))
+    graph = backwardpass.trace(model(torch.ones(1, 3)), {"model": model})
+    labels = {node.label for node in graph.nodes if node.kind == "accumulate"}
+    assert labels == {"model.0.weight", "model.0.bias"}
+
+
+def test_every_kind_of_root_is_taken():
+    """A tensor, a leaf, a node, a gradient edge and a sequence of them can be traced."""
+    x = leaf(3)
+    y = x.exp()
+    assert backwardpass.trace(y) == backwardpass.trace(y.grad_fn)
+    assert backwardpass.trace(y) == backwardpass.trace(get_gradient_edge(y))
+    assert names_of(backwardpass.trace(x)) == ["AccumulateGrad"]
+    assert backwardpass.trace([x, y, y]).roots == (1, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("root", "error", "message"),
+    [
+        (torch.ones(2), ValueError, r"requires grad.*\ngot one of shape \(2,\)"),
+        ([], ValueError, r"at least one root;\ngot an empty sequence"),
+        (3.0, TypeError, r"needs a tensor.*\ngot an object of type float"),
+        (["loss"], TypeError, r"needs a tensor.*\ngot an object of type str"),
+    ],
+)
+def test_a_wrong_root_is_explained(root, error, message):
+    """What cannot be traced raises an error saying what is needed and what came."""
+    with pytest.raises(error, match=message):
+        backwardpass.trace(root)
+
+
+def test_wrong_names_are_explained():
+    """Names that are no mapping raise."""
+    with pytest.raises(TypeError, match=r"mapping from names to tensors.*\ngot an object of type l"):
+        backwardpass.trace(leaf(2), names=["x"])
+
+
+def test_a_chain_of_200_000_nodes_is_traced():
+    """Depth costs time in proportion and no stack."""
+    y = x = leaf(1)
+    for _ in range(200_000):
+        y = y + 1
+    graph = backwardpass.trace(y)
+    assert len(graph.nodes) == 200_001
+    assert graph.nodes[-1].kind == "accumulate"
+    del x, y
+
+
+def test_tracing_leaves_nothing_behind():
+    """No node, tensor, gradient, hook or metadata stays, and no cycle keeps the graph alive."""
+
+    class Tag:
+        pass
+
+    space = two_layers()
+    space["loss"].grad_fn.metadata["tag"] = tag = Tag()
+    alive = weakref.ref(tag)
+    del tag
+    graph = backwardpass.trace(space["loss"], space)
+    assert list(space["loss"].grad_fn.metadata) == ["tag"]
+    assert space["loss"].grad_fn._register_hook_dict.__self__ is space["loss"].grad_fn
+    assert space["W1"].grad is None
+    gc.disable()
+    try:
+        space.clear()
+        assert alive() is None
+    finally:
+        gc.enable()
+    assert len(graph.nodes) == 9
+
+
+def test_tracing_uses_no_tensor():
+    """No operation is dispatched and no torch function called while a graph is read."""
+    seen = []
+
+    class Dispatched(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            seen.append(function)
+            return function(*args, **(kwargs or {}))
+
+    class Called(TorchFunctionMode):
+        def __torch_function__(self, function, types, args=(), kwargs=None):
+            seen.append(function)
+            return function(*args, **(kwargs or {}))
+
+    space = two_layers()
+    space["y"] = space["loss"] * 2
+    with Dispatched(), Called():
+        backwardpass.trace(space["y"], space)
+    assert seen == []
+
+
+def test_an_unusable_view_in_the_namespace_is_passed_over():
+    """A name whose graph PyTorch refuses to show does not stop the trace."""
+    base = leaf(2, 3) * 1
+    rows = base.unbind(0)
+    with torch.no_grad():
+        base.mul_(2)
+    assert backwardpass.trace(base, {"row": rows[0], "base": base}).nodes[0].label == "base"
+
+
+def test_a_freed_graph_can_be_read():
+    """After backward the nodes are there, their saved tensors marked as freed."""
+    space = two_layers()
+    before = backwardpass.trace(space["loss"], space)
+    space["loss"].backward()
+    after = backwardpass.trace(space["loss"], space)
+    assert names_of(after) == names_of(before)
+    assert all(saved.freed for node in after.nodes for saved in node.saved)
+    assert (before.saved_bytes > 0, after.saved_bytes) == (True, 0)
+
+
+def test_json_gives_the_graph_back():
+    """Plain data, written as JSON and read again, is the same graph."""
+    space = two_layers()
+    graph = backwardpass.trace(space["loss"], space)
+    data = graph.as_dict()
+    assert json.loads(json.dumps(data)) == data
+    assert Graph.from_dict(json.loads(json.dumps(data))) == graph
+
+
+def test_data_of_another_format_is_refused():
+    """Data not written by as_dict raises instead of half a graph."""
+    with pytest.raises(ValueError, match=r"format 1;\ngot a dict of format None"):
+        Graph.from_dict({"nodes": [], "roots": []})
+
+
+def test_match_finds_the_shared_nodes():
+    """Two graphs over the same nodes match exactly there, leaves included."""
+    x = leaf(3)
+    y = x.exp()
+    left, right = backwardpass.trace(y.sum()), backwardpass.trace(y.mean())
+    assert left.match(right) == {1: 1, 2: 2}
+    assert left.match(backwardpass.trace(leaf(3).exp().sum())) == {}
+
+
+def test_match_is_not_deceived_by_reused_memory():
+    """A leaf made after another died is another leaf, wherever it lies in memory."""
+    before = backwardpass.trace(leaf(3))
+    for _ in range(20):
+        assert before.match(backwardpass.trace(leaf(3))) == {}
+
+
+def test_data_read_back_matches_nothing():
+    """What identifies the engine's nodes is in no data."""
+    graph = backwardpass.trace(leaf(3).exp())
+    assert graph.match(Graph.from_dict(graph.as_dict())) == {}
+    assert repr(graph) == "Graph(2 nodes, roots=(0,))"
