@@ -69,7 +69,7 @@ def main(arguments: list[str] | None = None) -> int:
     status = _run_sphinx(stage, options, only)
     seconds = time.monotonic() - began
     problems = _problems(stage)
-    if status == 0 and not problems:
+    if status == 0 and not problems and (stage / "finished").exists():
         _succeed(stage, options, only, seconds)
         return 0
     _fail(stage, status, problems, only, seconds)
@@ -113,7 +113,8 @@ def _discard_what_cannot_be_trusted(stage: Path) -> None:
     if known is None or not all((ROOT / path).is_file() for path in known):
         shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True, exist_ok=True)
-    sources.unlink(missing_ok=True)
+    for said in (sources, stage / "finished", stage / "warnings.txt"):
+        said.unlink(missing_ok=True)
     published, old = BUILD / "html", BUILD / "html.old"
     if old.exists() and not published.exists():
         old.rename(published)  # interrupted between the two renames of _publish
@@ -127,7 +128,6 @@ def _run_sphinx(stage: Path, options: argparse.Namespace, only: Path | None) -> 
     environment = os.environ | {
         "BACKWARDPASS_JOBS": str(options.jobs),
         "BACKWARDPASS_ONLY": "" if only is None else str(only),
-        "MPLBACKEND": "agg",
         # The debugger inside a kernel cannot work with frozen modules, and says so on stderr.
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "JUPYTER_PLATFORM_DIRS": "1",

@@ -17,6 +17,9 @@ sys.path.insert(0, str(CONF))
 from extensions import selection, sidecar  # noqa: E402  (found through the line above)
 from jupyter_book.config import get_final_config  # noqa: E402
 
+# Figures are drawn into files, whatever the machine has.
+os.environ.setdefault("MPLBACKEND", "agg")
+
 # thebe asks another host for its script, comments and the book theme add scripts nobody needs,
 # togglebutton adds one inline (solutions and notes fold without), and multitoc numbering
 # is not safe for parallel reading.
@@ -63,3 +66,10 @@ globals().update(settings)
 def setup(app):
     # Pages show what the instruments say: when those change, every page is read again.
     app.add_config_value("instruments", sidecar.instruments(), "env", str)
+    # Whatever ends this process early, with whatever status, ends it before this.
+    app.connect("build-finished", _finished, priority=999)
+
+
+def _finished(app, exception):
+    if exception is None:
+        Path(app.outdir).with_name("finished").touch()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.util import logging
+from sphinx_gallery import gen_gallery
 
 from . import sidecar
 from .gates import Failure
@@ -45,6 +46,16 @@ def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
     sidecar.write(script, observed)
 
 
+def figures(block, block_vars: dict, gallery_conf: dict) -> str:
+    """sphinx-gallery's own scraper of Matplotlib's figures, imported when a script has run.
+
+    Named in the configuration as "matplotlib" it would be imported by every build.
+    """
+    from sphinx_gallery.scrapers import matplotlib_scraper
+
+    return matplotlib_scraper(block, block_vars, gallery_conf)
+
+
 def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
     """Hook of sphinx-gallery, after each block: what to show below the block's output."""
     import torch
@@ -59,7 +70,8 @@ def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
     # script may have dropped: take it away, whatever it is.
     values["___"] = None
     if isinstance(last, torch.autograd.graph.Node):
-        number = _current.draw(last, values, _cell_title(block, _current.source))
+        line = block.lineno + block.content.rstrip().count("\n")
+        number = _current.draw(last, values, _cell_title(block, _current.source), line)
         shown += f"\n.. backward-graph:: {name}\n   :graph: {number}\n"
         shown += f"\n.. backward-table:: {name}\n   :graph: {number}\n"
     del last
@@ -86,8 +98,11 @@ def report(app: Sphinx) -> None:
         observed = sidecar.read(script)
         failures = [Failure(**failure) for failure in (observed or {}).get("failures", ())]
         trace = crashed.get(str(script))
-        if trace and not failures:
-            failures = [_raised(script, trace)]
+        if trace:
+            raised = _raised(script, trace)
+            # A comparison that raised is told already, and better.
+            if all(f.gate != "diverges" or f.line != raised.line for f in failures):
+                failures.append(raised)
         for failure in failures:
             logger.warning(
                 "%s",
@@ -107,7 +122,7 @@ def without_toctrees(app: Sphinx, docname: str, source: list[str]) -> None:
 def _raised(script: Path, trace: str) -> Failure:
     """The failure of a script that raised what none of its comparisons explains."""
     lines = re.findall(rf'File "{re.escape(str(script))}", line (\d+)', trace)
-    last = [line for line in trace.splitlines() if line.strip()][-1]
+    last = re.search(r"^(?!Traceback)\S.*", trace.strip(), re.MULTILINE | re.DOTALL).group()
     where = script.relative_to(sidecar.ROOT).as_posix()
     return Failure(where, int(lines[-1]) if lines else None, "raises", f"raises {last}")
 
@@ -140,6 +155,9 @@ def _forget(script: Path) -> None:
 
 
 def setup(app: Sphinx) -> dict:
+    # Every build would import Matplotlib, half of the time a build takes that changes nothing;
+    # the scraper imports it when there is a script to run.
+    gen_gallery._import_matplotlib = lambda: None
     # sphinx-gallery generates at the default priority, 500.
     app.connect("builder-inited", prepare, priority=400)
     app.connect("builder-inited", report, priority=600)

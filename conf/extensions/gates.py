@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .ledger import BY_HAND, Comparison
-from .replay import FACTOR, Replay
+from .comparison import BY_HAND, FACTOR, Comparison, Replay
 
 NOTHING_DERIVED = re.compile(r"^# no hand-derived gradient: \S.*", re.MULTILINE)
 TOLERANCE_REASON = re.compile(r"# tolerance: \S")
@@ -25,6 +24,7 @@ GATES = {
     "tolerance": "a tolerance is looser than the default of its dtype, without a reason beside it",
     "replay": "a comparison by hand still passes after autograd was falsified, "
     "or the falsified run does not reach its end",
+    "drawing": "a graph that a script shows cannot be drawn",
     "doctest": "an example with a prompt in a chapter does not give the output it shows",
     "prompt": "a prompt stands where nothing would run it",
     "address": "a page shows the address of an object, which no other build would show",
@@ -162,11 +162,12 @@ def _named(c: Comparison) -> str:
 
 
 def _difference(c: Comparison) -> str:
-    if c.max_abs is None:
+    if c.max_abs is None or c.dtypes[0] != c.dtypes[1] or c.max_abs <= c.atol:
         left, right = map(_described, c.shapes, c.dtypes)
+        error = "" if c.max_abs is None else f", largest absolute error {c.max_abs:.3g}"
         return (
-            f"cannot be matched: {left} against {right}; "
-            "the two sides must have the same names, shapes and dtypes"
+            f"cannot be matched: {left} against {right}{error}; "
+            "the two sides must have the same names, shapes, dtypes and layouts"
         )
     return (
         f"diverges: {_described(c.shapes[1], c.dtypes[1])}, "

@@ -9,39 +9,11 @@ import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from unittest import mock
 
 import torch
 
-BY_HAND = "by hand"
-EQUALITY = "equality"
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One tensor against another, as one call of ``assert_close`` compared them."""
-
-    line: int
-    end_line: int  # where the call that compared them ends
-    call: int  # which call of assert_close of the script, counted from 0
-    kind: str  # BY_HAND or EQUALITY
-    name: str
-    shapes: tuple[tuple[int, ...] | None, tuple[int, ...] | None]  # None: not numbers
-    dtypes: tuple[str, str]
-    max_abs: float | None  # None where no error can be computed (shapes differ, not numbers)
-    max_rel: float | None
-    rtol: float
-    atol: float
-    passed: bool
-    has_nan: bool
-    default_tolerance: bool  # no looser than the default of its dtype
-    numel: int
-
-    @property
-    def exact_dtype(self) -> bool:
-        """Whether both sides are in double precision, real or complex."""
-        return all(dtype in ("float64", "complex128") for dtype in self.dtypes)
+from .comparison import BY_HAND, EQUALITY, Comparison
 
 
 class Ledger(list[Comparison]):

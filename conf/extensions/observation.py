@@ -8,14 +8,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from unittest import mock
 
 import torch
 
 import backwardpass
 
 from . import gates, sidecar
-from .ledger import Comparison, Ledger, watch
-from .replay import Replay, replay
+from .comparison import Comparison, Replay
+from .ledger import Ledger, watch
+from .replay import replay
 
 
 class Observation:
@@ -43,17 +45,18 @@ class Observation:
         self._open.enter_context(watch(self.ledger))
         filename = str(self.script)
         names = RunningScript(filename)
+        self._open.enter_context(mock.patch.object(sys, "exit", _refuse_to_exit))
         self._recording = self._open.enter_context(backwardpass.record(names, only=filename))
 
     def abandon(self) -> None:
         """Stop watching, and leave everything as it was."""
         self._open.close()
 
-    def draw(self, node: torch.autograd.graph.Node, names: dict, title: str) -> int:
+    def draw(self, node: torch.autograd.graph.Node, names: dict, title: str, line: int) -> int:
         """Trace and draw the graph behind ``node``; its number among the script's drawings."""
         graph = backwardpass.trace(node, names=names)
         self._graphs.append(graph)
-        self.drawings.append({"title": title, "graph": graph.as_dict()})
+        self.drawings.append({"title": title, "line": line, "graph": graph.as_dict()})
         return len(self.drawings)
 
     def finish(self, *, completed: bool = True) -> dict:
@@ -63,11 +66,16 @@ class Observation:
         """
         self.abandon()
         passes = self._recording.passes
-        for graph, drawing in zip(self._graphs, self.drawings, strict=True):
-            drawing |= _rendered(graph, passes, drawing["title"])
-        replayed = replay(str(self.script), self.source) if completed else None
         where = self.script.relative_to(sidecar.ROOT).as_posix()
-        failures = gates.judge(where, self.source, self.ledger, replayed)
+        undrawn = []
+        for graph, drawing in zip(self._graphs, self.drawings, strict=True):
+            try:
+                drawing |= _rendered(graph, passes, drawing["title"])
+            except RuntimeError as error:  # its message says what to install
+                drawing |= {"svg": "", "table": "", "pass": None}
+                undrawn.append(gates.Failure(where, drawing["line"], "drawing", str(error)))
+        replayed = replay(str(self.script), self.source) if completed else None
+        failures = undrawn + gates.judge(where, self.source, self.ledger, replayed)
         return {
             "completed": completed,
             "comparisons": [_entry(c, index, replayed) for index, c in enumerate(self.ledger)],
@@ -121,6 +129,11 @@ def run(script: Path, source: str | None = None) -> tuple[dict, Exception | None
     finally:
         observation.abandon()
     return observation.finish(completed=error is None), error
+
+
+def _refuse_to_exit(status: object = None) -> None:
+    """Stand in for ``sys.exit``, which would end the whole build, and say that it succeeded."""
+    raise RuntimeError(f"sys.exit({status!r}) was called; a script has to reach its last line")
 
 
 def reset() -> None:

@@ -13,24 +13,13 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from unittest import mock
 
 import torch
 import torch.autograd.forward_ad as forward_ad
 
-from .ledger import Comparison, Ledger, watch
-
-FACTOR = 1.5
-
-
-@dataclass(frozen=True)
-class Replay:
-    """What the sabotaged run compared, and the error that ended it early, if one did."""
-
-    comparisons: tuple[Comparison, ...]
-    ended_early: str | None
-    line: int | None = None
+from .comparison import FACTOR, Replay
+from .ledger import Ledger, watch
 
 
 @contextmanager

@@ -13,11 +13,10 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from . import sidecar
+from .comparison import BY_HAND, FACTOR
 from .gates import GATES
 from .html import Markup, raw, table
-from .ledger import BY_HAND
 from .observed import ObservedDirective
-from .replay import FACTOR
 
 HEADERS = ("name", "kind", "shape", "largest error", "allowed", f"error when replayed × {FACTOR}")
 

@@ -1,7 +1,7 @@
 """What stands in each box of a drawing, and how large the box has to be for it.
 
 Sizes are counted, not measured: every character of the monospaced face is 0.6 em wide, those of
-East Asian scripts twice that. So a picture does not depend on the fonts of the machine it is made on.
+East Asian scripts twice that. So a picture is the same on every machine.
 """
 
 import re
@@ -102,7 +102,7 @@ def wrap(text: str, most: int = WIDEST) -> list[str]:
 
 
 def boxes_and_arrows(graph: Graph) -> tuple[list[Box], list[Arrow]]:
-    """List what a drawing shows: a box a node, in order, then the stubs of inputs without gradient."""
+    """List what a drawing shows: a box for every node, in order, then the stubs, and the edges."""
     boxes = [_box(node) for node in graph.nodes]
     arrows = []
     for node in graph.nodes:

@@ -51,8 +51,8 @@ class Saved:
         tensors, what a pack hook returned).
     source
         Where it comes from: a variable's name, ``"view of W"``, ``"result"`` (the node's own
-        output), ``"a number"`` (a Python number PyTorch wrapped in a tensor), ``"packed by a hook"``,
-        or ``None`` for a tensor without a name.
+        output), ``"a number"`` (a Python number PyTorch wrapped in a tensor),
+        ``"packed by a hook"``, or ``None`` for a tensor without a name.
     freed
         True once a backward pass has released it.
     storage, storage_nbytes

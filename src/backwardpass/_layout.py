@@ -9,6 +9,11 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+ROOM = (
+    '<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="0" FIXEDSIZE="TRUE" '
+    'WIDTH="{:.0f}" HEIGHT="{:.0f}"><TR><TD></TD></TR></TABLE>'
+)
+
 Point = tuple[float, float]
 Size = tuple[float, float]
 
@@ -77,11 +82,7 @@ def _bare_dot(boxes: Sequence[Size], edges: Sequence[tuple[int, int, Size | None
         lines.append(f"n{number} [width={width / 72:.4f} height={height / 72:.4f}]")
     for number, (tail, head, label, weight) in enumerate(edges):
         # An empty HTML table of fixed size keeps the label's room.
-        room = "" if label is None else (
-            ' label=<<TABLE BORDER="0" CELLBORDER="0" CELLPADDING="0" CELLSPACING="0" '
-            f'FIXEDSIZE="TRUE" WIDTH="{label[0]:.0f}" HEIGHT="{label[1]:.0f}">'
-            "<TR><TD></TD></TR></TABLE>>"
-        )
+        room = "" if label is None else f" label=<{ROOM.format(*label)}>"
         lines.append(f"n{tail} -> n{head} [id=e{number} weight={weight}{room}]")
     return "\n".join([*lines, "}"])
 

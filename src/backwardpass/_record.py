@@ -26,7 +26,7 @@ from backwardpass._data import (
     meta_from_dict,
 )
 from backwardpass._saved import Names
-from backwardpass._trace import edges_of, read, tensor_meta
+from backwardpass._trace import edges_of, meta_of, read
 
 _NOT_THE_CALLER = tuple(
     os.path.dirname(os.path.abspath(path)) + os.sep for path in (torch.__file__, __file__)
@@ -239,7 +239,7 @@ class Recording:
             filename, line = _caller()
             if not self._is_wanted(filename):
                 return run()
-            grad_tensors, retain_graph, create_graph = args[:3]
+            _, retain_graph, create_graph = args[:3]
             call = "backward" if kwargs.get("accumulate_grad") else "grad"
             made = (call, filename, line, bool(retain_graph), bool(create_graph))
             return self._observe(run, outputs, made)
@@ -267,7 +267,7 @@ class Recording:
         self._passes.append(None)
         stack = self._threads.__dict__.setdefault("stack", [])
         if stack:
-            # The two may share nodes, a leaf above all, whose hooks must not take one for the other.
+            # The two may share nodes, a leaf above all, whose hooks must not mix them up.
             stack[-1].suspended = True
         stack.append(running)
         handles = []
@@ -297,10 +297,7 @@ def _hook(running: _Running, index: int) -> Callable[[Any], None]:
         if running.suspended:
             return
         with torch._C.DisableTorchFunction():
-            arrived = tuple(
-                None if value is None else tensor_meta(tuple(value.shape), value.dtype, value.device)
-                for value in cotangents
-            )
+            arrived = tuple(value if value is None else meta_of(value) for value in cotangents)
         running.steps.append(Step(index, arrived))
 
     return note

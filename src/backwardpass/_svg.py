@@ -161,7 +161,8 @@ def _outline(kind: str, left: float, top: float, width: float, height: float) ->
     place_of = f'x="{_n(left)}" y="{_n(top)}" height="{_n(height)}"'
     rect = f'<rect {look} {place_of} width="{_n(width)}" rx="{radius}"/>'
     if kind == "accumulate":
-        rect += f'<rect class="bp-band"{_plain(".bp-accumulate .bp-band")} {place_of} width="{BAND:g}"/>'
+        band = _plain(".bp-accumulate .bp-band")
+        rect += f'<rect class="bp-band"{band} {place_of} width="{BAND:g}"/>'
     return rect
 
 

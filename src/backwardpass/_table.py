@@ -144,10 +144,9 @@ def _row(node: Node, gradient: str) -> Row:
 def _gradients(graph: Graph, backward: "BackwardPass") -> dict[int, str]:
     shapes = {step.node: shapes_text(step.cotangents) for step in backward.steps}
     same = graph.match(backward.graph)
-    if not same and not (graph._keys and backward.graph._keys):
-        # Data read back knows no engine nodes, but a graph of the same build has the same places.
-        if _structure(graph) == _structure(backward.graph):
-            return shapes
+    read_back = not (graph._keys and backward.graph._keys)
+    if read_back and _structure(graph) == _structure(backward.graph):
+        return shapes  # no engine nodes to go by, but the same nodes in the same places
     if not same:
         raise ValueError(
             "table(backward=...) needs a pass that ran over nodes of this graph;\n"

@@ -47,12 +47,8 @@ def bytes_text(nbytes: int | None) -> str:
         return "size unknown"
     if nbytes < 1024:
         return f"{nbytes} B"
-    size = float(nbytes)
-    for unit in ("KiB", "MiB", "GiB"):
-        size /= 1024
-        if size < 1024:
-            break
-    return f"{size:.1f} {unit}"
+    power = min((nbytes.bit_length() - 1) // 10, 3)
+    return f"{nbytes / 1024**power:.1f} {['KiB', 'MiB', 'GiB'][power - 1]}"
 
 
 def saved_text(saved: Saved) -> str:

@@ -33,6 +33,12 @@ def trace(root: Any, names: Mapping[str, Any] | None = None) -> Graph:
     Graph
         Its nodes in the order in which the engine runs them on one CPU thread.
 
+    Notes
+    -----
+    PyTorch 2.13 frees a graph by recursion where Python has seen its nodes, whoever showed them to
+    it. A chain of more than about 40,000 nodes that has been looked at overflows a stack of 8 MiB
+    when it is freed: let go of it in a thread with a larger :func:`threading.stack_size`.
+
     Raises
     ------
     TypeError
@@ -172,13 +178,17 @@ class _NodeReader:
         shape = None if meta.is_nested_tensor else tuple(meta.shape)
         key = (shape, meta.dtype, meta.device)
         if key not in self.metas:
-            self.metas[key] = tensor_meta(*key)
+            self.metas[key] = TensorMeta(shape, *_type_and_place(meta))
         return self.metas[key]
 
 
-def tensor_meta(shape: Any, dtype: torch.dtype, device: torch.device) -> TensorMeta:
+def meta_of(tensor: torch.Tensor) -> TensorMeta:
     """Write down a tensor's shape, dtype and device."""
-    return TensorMeta(shape, str(dtype).removeprefix("torch."), str(device))
+    return TensorMeta(None if tensor.is_nested else tuple(tensor.shape), *_type_and_place(tensor))
+
+
+def _type_and_place(it: Any) -> tuple[str, str]:
+    return str(it.dtype).removeprefix("torch."), str(it.device)
 
 
 _leaf_numbers = WeakTensorKeyDictionary()

@@ -41,7 +41,8 @@ def test_what_did_not_run_says_so():
         torch.autograd.grad(z.sum(), x, retain_graph=True)
     graph = backwardpass.trace(z, {"x": x, "y": y})
     assert {row.gradient for row in graph.table().rows} == {"not run"}
-    shown = {row.operation + row.tensor: row.gradient for row in graph.table(*recording.passes).rows}
+    (seen,) = recording.passes
+    shown = {row.operation + row.tensor: row.gradient for row in graph.table(seen).rows}
     assert shown == {
         "MulBackward0": "(3,)",
         "AccumulateGrady": "not run",
@@ -81,9 +82,7 @@ def test_markdown_escapes_the_users_text():
     """A name with the signs of Markdown and HTML stays one cell of text."""
     x = torch.ones(2, requires_grad=True)
     line = backwardpass.trace(x, {HOSTILE: x}).table().to_markdown().splitlines()[2]
-    assert line == (
-        r'| 1 | AccumulateGrad | a"b\<i\>&\|c \`d\` | (2,) | not run |  |'
-    )
+    assert line == r'| 1 | AccumulateGrad | a"b\<i\>&\|c \`d\` | (2,) | not run |  |'
 
 
 class Cells(html.parser.HTMLParser):

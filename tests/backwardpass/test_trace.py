@@ -2,6 +2,7 @@
 
 import gc
 import json
+import threading
 import weakref
 
 import pytest
@@ -117,19 +118,26 @@ def test_a_wrong_root_is_explained(root, error, message):
 
 def test_wrong_names_are_explained():
     """Names that are no mapping raise."""
-    with pytest.raises(TypeError, match=r"mapping from names to tensors.*\ngot an object of type l"):
+    with pytest.raises(TypeError, match=r"mapping from names.*\ngot an object of type list"):
         backwardpass.trace(leaf(2), names=["x"])
 
 
 def test_a_chain_of_200_000_nodes_is_traced():
     """Depth costs time in proportion and no stack."""
-    y = x = leaf(1)
+    held = [leaf(1)]
     for _ in range(200_000):
-        y = y + 1
-    graph = backwardpass.trace(y)
+        held.append(held.pop() + 1)
+    graph = backwardpass.trace(held[0])
     assert len(graph.nodes) == 200_001
     assert graph.nodes[-1].kind == "accumulate"
-    del x, y
+    # PyTorch frees what Python has seen by recursion, which needs a stack of its own.
+    before = threading.stack_size(256 * 2**20)
+    try:
+        deep = threading.Thread(target=held.clear)
+        deep.start()
+        deep.join()
+    finally:
+        threading.stack_size(before)
 
 
 def test_tracing_leaves_nothing_behind():
@@ -144,7 +152,6 @@ def test_tracing_leaves_nothing_behind():
     del tag
     graph = backwardpass.trace(space["loss"], space)
     assert list(space["loss"].grad_fn.metadata) == ["tag"]
-    assert space["loss"].grad_fn._register_hook_dict.__self__ is space["loss"].grad_fn
     assert space["W1"].grad is None
     gc.disable()
     try:
