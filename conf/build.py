@@ -27,6 +27,8 @@ ROOT = CONF.parent
 BUILD = ROOT / "_build"
 sys.path.insert(0, str(CONF))
 
+from extensions import selection, sidecar  # noqa: E402  (found through the line above)
+
 # A warning as Sphinx writes it to a file: place, level, text over one or more lines, type.
 WARNING = re.compile(r"^(?:(?P<place>\S[^\n]*?): )?(?:WARNING|ERROR|CRITICAL|SEVERE): ", re.M)
 PLACE = re.compile(r"(?P<path>[^:\n]+\.(?:py|md|rst|yml))(?::(?P<line>\d+))?")
@@ -56,12 +58,15 @@ class Problem:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build; 0 when the book is published, 1 when a check failed, 2 for a wrong call."""
+    from extensions import sidecar
+
     options = _parser().parse_args(arguments)
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(line_buffering=True)
     only = _resolved(options.page)
-    if isinstance(only, str):
-        print(only, file=sys.stderr)
+    wrong = [only] if isinstance(only, str) else list(sidecar.misplaced())
+    if wrong:
+        print(*wrong, sep="\n", file=sys.stderr)
         return 2
     stage = _stage(options, only)
     _discard_what_cannot_be_trusted(stage)
@@ -80,14 +85,23 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("page", nargs="?", help="one script or chapter instead of the whole book")
     parser.add_argument("--builder", choices=("html", "doctest"), default="html")
-    parser.add_argument("--jobs", type=int, default=1, help="scripts executed at the same time")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=os.cpu_count() or 1,
+        help="scripts and chapters worked on at the same time; by default as many as processors",
+    )
     return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
+    return int(text)
 
 
 def _resolved(page: str | None) -> Path | str | None:
     """The one page to build, None for the whole book, or what is wrong with the request."""
-    from extensions import selection
-
     if page is None:
         return None
     try:
@@ -123,11 +137,14 @@ def _discard_what_cannot_be_trusted(stage: Path) -> None:
 def _run_sphinx(stage: Path, options: argparse.Namespace, only: Path | None) -> int:
     """Run sphinx-build, strictly; whatever it started is ended with it."""
     command = [sys.executable, "-m", "sphinx", "-b", options.builder, "-W", "--keep-going"]
-    command += ["-c", CONF, "-d", stage / "doctrees", "-w", stage / "warnings.txt"]
-    command += [ROOT / "book", stage / "pages"]
+    command += ["-j", options.jobs, "-c", CONF, "-d", stage / "doctrees"]
+    command += ["-w", stage / "warnings.txt", ROOT / "book", stage / "pages"]
     environment = os.environ | {
         "BACKWARDPASS_JOBS": str(options.jobs),
         "BACKWARDPASS_ONLY": "" if only is None else str(only),
+        # Sums over several threads differ in their last bits from run to run, and a process that
+        # is forked while torch has threads may wait for one that does not exist.
+        "OMP_NUM_THREADS": "1",
         # The debugger inside a kernel cannot work with frozen modules, and says so on stderr.
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "JUPYTER_PLATFORM_DIRS": "1",

@@ -14,7 +14,7 @@ from pathlib import Path
 CONF = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONF))
 
-from extensions import selection, sidecar  # noqa: E402  (found through the line above)
+from extensions import gallery, selection, sidecar  # noqa: E402  (found through the line above)
 from jupyter_book.config import get_final_config  # noqa: E402
 
 # Figures are drawn into files, whatever the machine has.
@@ -48,9 +48,9 @@ settings["extensions"] = [name for name in settings["extensions"] if name not in
 settings["nb_execution_cache_path"] = str(
     sidecar.ROOT / "_build" / "executed" / sidecar.instruments()[:16]
 )
-settings["sphinx_gallery_conf"]["parallel"] = int(os.environ.get("BACKWARDPASS_JOBS", "1")) or 1
-if settings["sphinx_gallery_conf"]["parallel"] == 1:
-    settings["sphinx_gallery_conf"]["parallel"] = False
+settings["sphinx_gallery_conf"]["parallel"] = gallery.workers(
+    int(os.environ.get("BACKWARDPASS_JOBS", "1"))
+)
 # Pages never name a version by hand.
 settings["myst_substitutions"] = {
     "python_version": platform.python_version(),
@@ -64,6 +64,8 @@ globals().update(settings)
 
 
 def setup(app):
+    # Loaded by sphinx_external_toc and not used: it collects nothing that a worker could lose.
+    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
     # Pages show what the instruments say: when those change, every page is read again.
     app.add_config_value("instruments", sidecar.instruments(), "env", str)
     # Whatever ends this process early, with whatever status, ends it before this.

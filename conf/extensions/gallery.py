@@ -5,7 +5,9 @@ block, in whichever process runs the script; what was seen crosses to this proce
 next build, as the script's sidecar.
 """
 
+import os
 import re
+import zipfile
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -16,6 +18,9 @@ from . import sidecar
 from .gates import Failure
 
 logger = logging.getLogger(__name__)
+
+# With fewer scripts to run, starting workers takes longer than it saves.
+ENOUGH_FOR_WORKERS = int(os.environ.get("BACKWARDPASS_ENOUGH_FOR_WORKERS", "16"))
 
 # The observation of the script that this process is running, if it is running one.
 _current = None
@@ -43,6 +48,7 @@ def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
         observed = finished.finish(completed=completed)
     finally:
         observation.reset()
+    _undate(_generated(script).with_suffix(".zip"))
     sidecar.write(script, observed)
 
 
@@ -79,6 +85,15 @@ def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
     if any(comparison.line in lines for comparison in _current.ledger):
         shown += f"\n.. verified:: {name}\n   :lines: {lines[0]}-{lines[-1]}\n"
     return shown
+
+
+def workers(jobs: int) -> int | bool:
+    """How many processes sphinx-gallery is to start; False for none but this one.
+
+    Each has to import torch, which takes as long as a few scripts take to run.
+    """
+    outdated = sum(sidecar.read(script) is None for script in sidecar.scripts())
+    return jobs if jobs > 1 and outdated >= ENOUGH_FOR_WORKERS else False
 
 
 def prepare(app: Sphinx) -> None:
@@ -142,6 +157,16 @@ def _md5(script: Path) -> Path:
     """The file by which sphinx-gallery remembers that it ran this source successfully."""
     generated = _generated(script)
     return generated.with_name(f"{generated.name}.md5")
+
+
+def _undate(archive: Path) -> None:
+    """Write ``archive`` again without the times of its files: one commit, one archive."""
+    with zipfile.ZipFile(archive) as dated:
+        contents = {name: dated.read(name) for name in sorted(dated.namelist())}
+    with zipfile.ZipFile(archive, "w") as undated:
+        for name, content in contents.items():
+            # ZipInfo's own time is the first of January 1980.
+            undated.writestr(zipfile.ZipInfo(name), content, zipfile.ZIP_DEFLATED)
 
 
 def _forget(script: Path) -> None:

@@ -25,6 +25,7 @@ GATES = {
     "replay": "a comparison by hand still passes after autograd was falsified, "
     "or the falsified run does not reach its end",
     "drawing": "a graph that a script shows cannot be drawn",
+    "formula": "a formula cannot be read",
     "doctest": "an example with a prompt in a chapter does not give the output it shows",
     "prompt": "a prompt stands where nothing would run it",
     "address": "a page shows the address of an object, which no other build would show",
@@ -138,7 +139,7 @@ def _unmoved(compared: Sequence[Comparison], replayed: Replay) -> Iterator[Findi
         )
         return
     for c in replayed.comparisons:
-        if c.kind == BY_HAND and c.passed:
+        if c.kind == BY_HAND and c.passed and not c.has_nan:  # a NaN is told already
             yield (
                 c.line,
                 "replay",

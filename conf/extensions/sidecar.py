@@ -42,6 +42,19 @@ def scripts() -> list[Path]:
     return sorted(EXAMPLES.rglob("plot_*.py"))
 
 
+def misplaced() -> Iterator[str]:
+    """Scripts that no build would run, or that it would take for one another: a sentence each."""
+    namesakes: dict[str, str] = {}
+    for script in sorted(EXAMPLES.rglob("*.py")):
+        where = script.relative_to(ROOT).as_posix()
+        if script.parent.parent != EXAMPLES or not script.name.startswith("plot_"):
+            yield f"{where}: no build would run it; a script is examples/<part>/plot_<thing>.py"
+        elif not (script.parent / "GALLERY_HEADER.rst").is_file():
+            yield f"{where}: no build would run it; its folder has no GALLERY_HEADER.rst"
+        elif namesakes.setdefault(script.name, where) != where:
+            yield f"{where}: {namesakes[script.name]} has the same file name; rename one of them"
+
+
 def name(script: Path) -> str:
     """A script's name in directives and messages: its path below ``examples``, without .py."""
     return script.relative_to(EXAMPLES).with_suffix("").as_posix()

@@ -41,15 +41,11 @@ def execution_order(
         for target in successors:
             waiting[target] += 1
     heap: list[int] = []
-    if len(roots) == 1:
-        # The engine runs a single root at once, whatever else leads to it.
-        _push(heap, roots[0], priorities)
-    else:
-        # Several roots hang below one artificial node: one more edge each, delivered in order.
-        for root in roots:
-            waiting[root] += 1
-        for root in roots:
-            _deliver(heap, waiting, root, priorities)
+    # The roots hang below one artificial node: one more edge each, delivered in order.
+    for root in roots:
+        waiting[root] += 1
+    for root in roots:
+        _deliver(heap, waiting, root, priorities)
     order = []
     while heap:
         node = _pop(heap, priorities)

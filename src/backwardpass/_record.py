@@ -306,8 +306,8 @@ def _hook(running: _Running, index: int) -> Callable[[Any], None]:
 def _read(outputs: Any, names: Mapping[str, Any] | None) -> tuple[Graph, list[Any]]:
     with torch._C.DisableTorchFunction():
         edges = [edge for output in outputs for edge in edges_of(output)]
-        # Without an edge PyTorch will raise: that is for PyTorch to say.
-        return read(edges, Names(names)) if edges else (Graph((), ()), [])
+        # Without an edge the graph is empty and PyTorch will raise: that is for PyTorch to say.
+        return read(edges, Names(names))
 
 
 def _caller() -> tuple[str, int]:

@@ -61,8 +61,10 @@ def to_svg(graph: Graph, title: str | None, description: str | None, prefix: str
     # Lines lie below the boxes, heads and labels above them.
     solid = [boxes[arrow.head].kind != "stub" for arrow in arrows]
     body = [_line(curve, real) for curve, real in zip(layout.curves, solid, strict=True)]
-    tips = [curve[-1] for curve in layout.curves]
-    body += [_box(box, centre, tips) for box, centre in zip(boxes, layout.centres, strict=True)]
+    tips: list[list[Point]] = [[] for _ in boxes]
+    for arrow, curve in zip(arrows, layout.curves, strict=True):
+        tips[arrow.head].append(curve[-1])
+    body += [_box(*each) for each in zip(boxes, layout.centres, tips, strict=True)]
     body += [_head(curve) for curve, real in zip(layout.curves, solid, strict=True) if real]
     body += [
         _edge_label(arrow, centre)

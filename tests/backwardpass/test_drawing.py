@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import backwardpass
-from backwardpass._boxes import boxes_and_arrows, wrap
+from backwardpass._boxes import Box, Line, boxes_and_arrows, wrap
+from backwardpass._svg import _box
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = 'a"b<i>&|c\\N\n\x00'
@@ -78,6 +79,15 @@ def test_edges_say_what_travels_along_them():
         "(2, 3)",
         "(2, 3)",
     ]
+
+
+def test_a_step_number_gives_way_to_an_arrow():
+    """The number stands on the left corner, on the right one where an arrow ends on the left."""
+    box = Box("operation", (Line("AddBackward0", "name"),), "", 0)
+    left, top = -box.size[0] / 2, -box.size[1] / 2
+    badge = re.compile(r'class="bp-badge"[^>]* x="([-0-9.]+)"')
+    free, taken = _box(box, (0, 0), []), _box(box, (0, 0), [(left + 3, top)])
+    assert float(badge.search(free).group(1)) < 0 < float(badge.search(taken).group(1))
 
 
 def test_the_picture_has_a_name_and_a_description():

@@ -7,13 +7,13 @@ import torch
 import backwardpass
 from backwardpass._engine import execution_order
 
-WAYS = ("mul", "add", "sin", "unbind", "split", "in place", "in a slice", "cat")
+WAYS = ("mul", "add", "sin", "unbind", "split", "in place", "in a slice", "cat", "stack")
 
 
 def random_roots(seed: int) -> list[torch.Tensor]:
     """Compute something at random: fan-out, several outputs, in-place operations, several roots."""
     draw = random.Random(seed)
-    pool = [torch.linspace(0.1, 1, 4).requires_grad_() for _ in range(draw.randint(1, 6))]
+    pool = [torch.linspace(0.1, 1, 4).requires_grad_() for _ in range(draw.randint(1, 9))]
     for _ in range(draw.randint(3, 40)):
         way, a, b = draw.choice(WAYS), draw.choice(pool), draw.choice(pool)
         if way == "mul":
@@ -33,8 +33,10 @@ def random_roots(seed: int) -> list[torch.Tensor]:
         elif way == "in a slice":
             made = a.clone()
             made[1:3] = b[:2]
-        else:
+        elif way == "cat":
             made = torch.cat([a, b, a])[2:6] + a * a
+        else:
+            made = torch.stack(draw.choices(pool, k=9)).sum(0)
         pool.append(made)
     return draw.choices(pool, k=draw.choice([1, 1, 2, 3, 5]))
 
