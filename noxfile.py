@@ -25,6 +25,8 @@ nox.options.error_on_external_run = True
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = Path("conf/constraints.txt")
+# Each environment, and the dependency groups it holds.
+ENVIRONMENTS = {"book": ["book", "test", "live"], "lint": ["lint"]}
 
 
 @nox.session(venv_backend="none")
@@ -41,6 +43,27 @@ def doctest(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def live(session: nox.Session) -> None:
+    """Build on every save and reload the page; arguments go to sphinx-autobuild."""
+    watched = [f"--watch={folder}" for folder in ("examples", "conf", "src")]
+    generated = [f"--ignore=*/{name}" for name in ("book/gallery/*", "_build/*", "*.rst", "*.pyc")]
+    command = ["-m", "sphinx_autobuild", "-c", "conf", "book", "_build/live", *session.posargs]
+    run(session, *command, *watched, *generated)
+
+
+@nox.session(venv_backend="none")
+def linkcheck(session: nox.Session) -> None:
+    """Follow every link to another site; needs a network."""
+    run(session, "conf/build.py", "--builder", "linkcheck", *session.posargs)
+
+
+@nox.session(venv_backend="none")
+def bench(session: nox.Session) -> None:
+    """Time builds against the limits of the design, in one run, as a table."""
+    run(session, "conf/bench.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test the instruments, the extensions and every gallery script; arguments go to pytest."""
     run(session, "-m", "pytest", *session.posargs)
@@ -50,33 +73,34 @@ def tests(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check the style of the code; nox -s lint -- --fix mends what can be mended."""
     fix = "--fix" in session.posargs
-    run(session, "-m", "ruff", "check", *(["--fix"] if fix else []), groups=["lint"])
-    run(session, "-m", "ruff", "format", *([] if fix else ["--check"]), groups=["lint"])
+    run(session, "-m", "ruff", "check", *(["--fix"] if fix else []), name="lint")
+    run(session, "-m", "ruff", "format", *([] if fix else ["--check"]), name="lint")
 
 
-def run(session: nox.Session, *command: str, groups: tuple[str, ...] = ("book", "test")) -> None:
-    """Run Python on ``command`` in the environment that holds ``groups``."""
-    python = environment(session, "lint" if "lint" in groups else "book", groups)
-    session.run(python, *command, external=True)
+def run(session: nox.Session, *command: str, name: str = "book") -> None:
+    """Run Python on ``command`` in the environment of that name."""
+    session.run(environment(session, name), *command, external=True)
 
 
-def environment(session: nox.Session, name: str, groups: tuple[str, ...]) -> str:
+def environment(session: nox.Session, name: str) -> str:
     """The interpreter of ``.nox/<name>``, made or brought up to date where it has to be."""
     folder = Path(".nox", name).resolve()
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    requirements = nox.project.dependency_groups(PROJECT, *groups)
+    requirements = nox.project.dependency_groups(PROJECT, *ENVIRONMENTS[name])
     project = [] if name == "lint" else ["--editable", ".[draw]"]
-    unpinned = missing_pins([*requirements, *PROJECT["project"]["dependencies"]])
+    extras = PROJECT["project"]["optional-dependencies"]["draw"]
+    unpinned = missing_pins([*requirements, *PROJECT["project"]["dependencies"], *extras])
     if unpinned:
         session.error(
             f"{CONSTRAINTS} pins no version of {', '.join(unpinned)}: add a line NAME==VERSION "
             "for each, so that every build uses the versions it was tested with"
         )
-    wanted = hashlib.sha256()
-    for text in (sys.version, CONSTRAINTS.read_text("utf-8"), Path("pyproject.toml").read_text()):
-        wanted.update(text.encode())
+    wanted = hashlib.sha256(f"{sys.version}\0{folder}".encode())
+    for path in (CONSTRAINTS, Path("pyproject.toml")):
+        wanted.update(path.read_bytes())
     stamp = folder / "installed.sha256"
     if not (python.exists() and stamp.exists() and stamp.read_text() == wanted.hexdigest()):
+        session.log(f"installing into {folder}; the first time this takes a minute or more")
         stamp.unlink(missing_ok=True)
         if not python.exists():
             session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
@@ -91,7 +115,7 @@ def missing_pins(requirements: list[str]) -> list[str]:
     pinned = re.findall(r"^([\w.-]+)==", CONSTRAINTS.read_text("utf-8"), re.MULTILINE)
     known = {normalized(name) for name in pinned}
     names = [re.match(r"[\w.-]+", requirement).group() for requirement in requirements]
-    return [name for name in names if normalized(name) not in known]
+    return list(dict.fromkeys(name for name in names if normalized(name) not in known))
 
 
 def normalized(name: str) -> str:

@@ -58,8 +58,6 @@ class Problem:
 
 def main(arguments: list[str] | None = None) -> int:
     """Build; 0 when the book is published, 1 when a check failed, 2 for a wrong call."""
-    from extensions import sidecar
-
     options = _parser().parse_args(arguments)
     with contextlib.suppress(AttributeError):
         sys.stdout.reconfigure(line_buffering=True)
@@ -84,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("page", nargs="?", help="one script or chapter instead of the whole book")
-    parser.add_argument("--builder", choices=("html", "doctest"), default="html")
+    parser.add_argument("--builder", choices=("html", "doctest", "linkcheck"), default="html")
     parser.add_argument(
         "--jobs",
         type=_positive,
@@ -233,8 +231,8 @@ def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, second
     if options.builder == "html" and only is None:
         where = _publish(stage / "pages")
     print(f"\n{verified.Totals.of(verified.observations())}; {seconds:.0f} s")
-    if options.builder == "doctest":
-        print("All doctests pass.")
+    if options.builder != "html":
+        print(f"Nothing to report from {options.builder}.")
     elif only is None:
         print(f"The book is in {where.relative_to(ROOT)}/index.html")
     else:

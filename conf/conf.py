@@ -8,13 +8,12 @@ import doctest
 import os
 import platform
 import sys
-from importlib import metadata
 from pathlib import Path
 
 CONF = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONF))
 
-from extensions import gallery, selection, sidecar  # noqa: E402  (found through the line above)
+from extensions import footer, gallery, selection, sidecar  # noqa: E402  (found through the line above)
 from jupyter_book.config import get_final_config  # noqa: E402
 
 # Figures are drawn into files, whatever the machine has.
@@ -54,7 +53,7 @@ settings["sphinx_gallery_conf"]["parallel"] = gallery.workers(
 # Pages never name a version by hand.
 settings["myst_substitutions"] = {
     "python_version": platform.python_version(),
-    "torch_version": metadata.version("torch").split("+")[0],
+    "torch_version": footer.torch_version(),
 }
 # Sphinx's default ignores what an exception says; here a message shown is a message checked.
 settings["doctest_default_flags"] = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1

@@ -61,6 +61,7 @@ class Book:
         ignored = shutil.ignore_patterns("__pycache__", "_toc.yml")
         for folder in ("conf", "_static"):
             shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", root)
         self.write("examples/GALLERY_HEADER.rst", HEADER.format("Gallery", "======="))
         self.ran = root / "ran.txt"
 

@@ -255,21 +255,21 @@ def deleted(book, mended):
 
 
 @pytest.fixture(scope="module")
-def terminated(book, deleted):
-    """The instruments changed; the build was asked to end while a chapter's cell was running."""
+def killed(book, deleted):
+    """The instruments changed; the build was killed, all of it at once, while a script ran."""
     with open(book.root / "conf/extensions/ledger.py", "a") as instrument:
         instrument.write("# Changed.\n")
-    return interrupted(book, "HOLD_CELL", lambda process: process.terminate())
-
-
-@pytest.fixture(scope="module")
-def killed(book, terminated):
-    """The next build was killed, all of it at once, while a script was running."""
     return interrupted(book, "HOLD_SCRIPT", book.kill)
 
 
 @pytest.fixture(scope="module")
-def recovered(book, killed):
+def terminated(book, killed):
+    """The next build was asked to end while a chapter's cell was running."""
+    return interrupted(book, "HOLD_CELL", lambda process: process.terminate())
+
+
+@pytest.fixture(scope="module")
+def recovered(book, terminated):
     """Built again, with nothing cleaned by hand."""
     return step(book, "--jobs", "1")
 

@@ -1,0 +1,140 @@
+"""Time builds of the book against the limits of its design, all in one run, in a copy of it.
+
+A machine that is busy with something else is slower: run it on a quiet one, and compare ratios.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# What a build needs; everything else stays where it is.
+COPIED = ("book", "conf", "examples", "_static", "pyproject.toml")
+
+BARE = """
+import contextlib, io, os, sys, time
+import matplotlib; matplotlib.use("agg")
+import torch
+began = time.perf_counter()
+for path in sys.argv[1:]:
+    source = open(path, encoding="utf-8").read()
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(compile(source, path, "exec"), {"__name__": "__main__"})
+print(time.perf_counter() - began)
+"""
+
+
+@dataclass(frozen=True)
+class Timing:
+    """One row of the table."""
+
+    what: str
+    seconds: float
+    limit: float | None
+    why: str = ""
+
+
+def main() -> int:
+    """Measure, print the table; 1 when a limit is exceeded."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument(
+        "--runs", type=int, default=3, help="of each short build; the median counts"
+    )
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                ignored = shutil.ignore_patterns("gallery", "__pycache__", "sg_execution_times.rst")
+                shutil.copytree(source, copy / name, ignore=ignored)
+            else:
+                shutil.copy(source, copy / name)
+        timings = measure(copy, runs)
+    print(table(timings))
+    return int(any(t.limit is not None and t.seconds > t.limit for t in timings))
+
+
+def measure(copy: Path, runs: int) -> list[Timing]:
+    """The timings of the book in ``copy``, which they change."""
+    scripts = sorted((copy / "examples").rglob("plot_*.py"))
+    chapters = sorted((copy / "book").rglob("*.md"))
+    executed = [page for page in chapters if "{code-cell}" in page.read_text("utf-8")]
+    cores = os.cpu_count() or 1
+    bare = float(_python(copy, "-c", BARE, *map(str, scripts)).stdout)
+    allowed = bare + 3 * len(executed) / cores + 20
+    pages = len(chapters) + len(scripts)
+    cold = _median(1, lambda: _build(copy))
+    unchanged = _median(runs, lambda: _build(copy))
+    chapter = _median(
+        runs, lambda: _build(copy), lambda: _append(chapters[-1], "\nOne more line.\n")
+    )
+    script = _median(
+        runs, lambda: _build(copy), lambda: _append(scripts[-1], "\n# One more line.\n")
+    )
+    return [
+        Timing(f"bare execution of {len(scripts)} scripts", bare, None),
+        Timing(
+            "cold build, replay included",
+            cold,
+            allowed,
+            f"bare + 3 s × {len(executed)} chapters with cells ÷ {cores} cores + 20 s",
+        ),
+        Timing(f"nothing changed, {pages} pages", unchanged, 5.0),
+        Timing("one chapter changed", chapter, 12.0),
+        Timing("one script changed", script, 15.0),
+    ]
+
+
+def table(timings: list[Timing]) -> str:
+    """The rows as text, each with its limit."""
+    rows = [f"{'':34}{'seconds':>9}{'limit':>9}"]
+    for t in timings:
+        limit = "" if t.limit is None else f"{t.limit:.1f}"
+        verdict = "" if t.limit is None or t.seconds <= t.limit else "  EXCEEDED"
+        rows.append(f"{t.what:34}{t.seconds:9.1f}{limit:>9}{verdict}  {t.why}".rstrip())
+    return "\n".join(rows)
+
+
+def _median(runs: int, measured: Callable, before: Callable = lambda: None) -> float:
+    found = []
+    for _ in range(runs):
+        before()
+        began = time.perf_counter()
+        measured()
+        found.append(time.perf_counter() - began)
+    return sorted(found)[len(found) // 2]
+
+
+def _build(copy: Path) -> None:
+    done = _python(copy, "conf/build.py", check=False)
+    if done.returncode:
+        sys.exit(re.sub(r"^.*?(?=\n=====)", "", done.stdout, flags=re.DOTALL) + done.stderr[-2000:])
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+
+
+def _python(copy: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=copy,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        check=check,
+        capture_output=True,
+        text=True,
+    )
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
