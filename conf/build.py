@@ -21,6 +21,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 CONF = Path(__file__).resolve().parent
 ROOT = CONF.parent
@@ -225,6 +226,7 @@ def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, second
     from extensions import verified
 
     sources = [*(ROOT / "book").rglob("*.md"), *(ROOT / "examples").rglob("*.py")]
+    sources += [path for path in (ROOT / "_static").rglob("*") if path.is_file()]
     listed = sorted(path.relative_to(ROOT).as_posix() for path in sources)
     (stage / "sources.json").write_text(json.dumps(listed), "utf-8")
     where = stage / "pages"
@@ -274,11 +276,22 @@ def _publish(staged: Path) -> Path:
     for leftover in (new, old):
         shutil.rmtree(leftover, ignore_errors=True)
     shutil.copytree(staged, new, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
+    _sweep(new)
     if published.exists():
         published.rename(old)
     new.rename(published)
     shutil.rmtree(old, ignore_errors=True)
     return published
+
+
+def _sweep(pages: Path) -> None:
+    """Remove the images and downloads that no page names any more: Sphinx only ever adds to them."""
+    text = "\n".join(page.read_text("utf-8") for page in pages.rglob("*.html"))
+    named = {unquote(name) for name in re.findall(r"""\b_(?:images|downloads)/([^"'?#,\s]+)""", text)}
+    for folder in (pages / "_images", pages / "_downloads"):
+        for path in folder.rglob("*"):
+            if path.is_file() and path.relative_to(folder).as_posix() not in named:
+                path.unlink()
 
 
 if __name__ == "__main__":

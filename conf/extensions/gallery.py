@@ -174,8 +174,9 @@ def _forget(script: Path) -> None:
     sidecar.path(script).unlink(missing_ok=True)
     _md5(script).unlink(missing_ok=True)
     images = _generated(script).parent / "images"
-    for image in images.glob(f"sphx_glr_{script.stem}_*"):
-        if re.fullmatch(rf"sphx_glr_{script.stem}_\d+", image.stem):
+    for image in images.rglob(f"sphx_glr_{script.stem}_*"):
+        # The thumbnail of a script that failed says so, and would be kept.
+        if re.fullmatch(rf"sphx_glr_{script.stem}_(\d+|thumb)", image.stem):
             image.unlink()
 
 
