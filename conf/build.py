@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
 
+import filelock
+
 CONF = Path(__file__).resolve().parent
 ROOT = CONF.parent
 BUILD = ROOT / "_build"
@@ -67,6 +69,27 @@ def main(arguments: list[str] | None = None) -> int:
     if wrong:
         print(*wrong, sep="\n", file=sys.stderr)
         return 2
+    try:
+        with _alone():
+            return _build(options, only)
+    except filelock.Timeout:
+        print("Another build is running in this folder; wait until it has ended.", file=sys.stderr)
+    except (PermissionError, FileExistsError, NotADirectoryError) as wrong:
+        print(
+            f"Cannot write {wrong.filename}: {wrong.strerror}. A build writes to _build and to "
+            "book/gallery; both must be folders that may be written.",
+            file=sys.stderr,
+        )
+    return 2
+
+
+def _alone() -> filelock.FileLock:
+    """A lock on the folder: two builds would take each other's pages for their own."""
+    BUILD.mkdir(exist_ok=True)
+    return filelock.FileLock(BUILD / "lock", timeout=0)
+
+
+def _build(options: argparse.Namespace, only: Path | None) -> int:
     stage = _stage(options, only)
     _discard_what_cannot_be_trusted(stage)
     began = time.monotonic()

@@ -4,8 +4,9 @@ import os
 import re
 from pathlib import Path
 
-import backwardpass
 import pytest
+
+import backwardpass
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -47,7 +47,7 @@ def misplaced() -> Iterator[str]:
     namesakes: dict[str, str] = {}
     for script in sorted(EXAMPLES.rglob("*.py")):
         where = script.relative_to(ROOT).as_posix()
-        if script.parent.parent != EXAMPLES or not script.name.startswith("plot_"):
+        if script.parent.parent != EXAMPLES or not re.fullmatch(r"plot_\w+\.py", script.name):
             yield f"{where}: no build would run it; a script is examples/<part>/plot_<thing>.py"
         elif not (script.parent / "GALLERY_HEADER.rst").is_file():
             yield f"{where}: no build would run it; its folder has no GALLERY_HEADER.rst"

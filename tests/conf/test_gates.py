@@ -1,8 +1,7 @@
-"""Every gate is seen red: a miniature book in which everything is wrong, one thing a file.
+"""Every gate is seen red: one miniature book in which everything is wrong, one thing a file.
 
-One build has to list every problem at once, with its file, its line, and what is wrong;
-another one, with nothing changed, has to list them again; and once the sources are mended
-a third has to publish the book, with nothing cleaned by hand.
+A single build has to list every problem, each with its file, its line and what is wrong.
+The machine has no Graphviz while it is built.
 """
 
 import re
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 TITLE = '"""\nA script\n========\n\nFor a test.\n"""\n\n'
-# x³ has the gradient 3x²: 3, 12 and 27 at these values.
+# The sum of cubes; its gradient 3x² is 3, 12 and 27 at these values.
 CUBE = """
 import torch
 
@@ -21,7 +20,6 @@ loss.backward()
 dx = 3 * x.detach() ** 2
 """
 COMPARE = 'torch.testing.assert_close({"x": dx}, {"x": x.grad})\n'
-HONEST = TITLE + CUBE + COMPARE
 # A product of square matrices: a missing transpose leaves the shape as it should be.
 PRODUCT = """
 import torch
@@ -31,79 +29,107 @@ A, B, C = (torch.randn(3, 3, dtype=torch.float64) for _ in range(3))
 A.requires_grad_()
 ((A @ B) * C).sum().backward()
 """
+FIRST_LINE = ""
+NO_LINE = None
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """One thing that is wrong with a script, or a chapter."""
+    """A file with something wrong in it, and the problems a build has to list for it."""
 
-    name: str
+    path: str
     source: str
-    message: str  # a regular expression, for the whole message
-    at: str | None = "assert_close("  # text of the line it names; None: the first line of the file
+    problems: tuple[tuple[str | None, str], ...]  # text of the line it names; what it says
 
-    @property
-    def script(self) -> str:
-        return f"examples/bad/plot_{self.name}.py"
+    def expected(self) -> list[str]:
+        """Regular expressions, each for a whole problem on one line."""
+        places = []
+        for at, message in self.problems:
+            line = "" if at is NO_LINE else f":{1 + self.source[: self.source.index(at)].count(chr(10))}"
+            places.append(rf"{re.escape(self.path)}{line}: {message}")
+        return places
 
-    @property
-    def chapter(self) -> str:
-        return f"book/bad/{self.name}.md"
 
-    @property
-    def line(self) -> int:
-        return 1 if self.at is None else 1 + self.source[: self.source.index(self.at)].count("\n")
+def script(name: str, source: str, message: str, *, at: str | None = "assert_close(") -> Wrong:
+    return Wrong(f"examples/bad/plot_{name}.py", TITLE + source, ((at, message),))
 
 
 def cube(name: str, code: str, message: str, **options) -> Wrong:
-    """A script that derives the gradient of x³, and something goes wrong in ``code``."""
-    return Wrong(name, TITLE + CUBE + code, message, **options)
+    """A script that derives the gradient of a sum of cubes, and something goes wrong after it."""
+    return script(name, CUBE + code, message, **options)
+
+
+def chapter(name: str, text: str, *problems: tuple[str | None, str]) -> Wrong:
+    return Wrong(f"book/bad/{name}.md", f"# A chapter\n\n{text}", problems)
+
+
+def fence(directive: str, *body: str) -> str:
+    return "\n".join((f"```{{{directive}", *body, "```\n\n"))
 
 
 def diverges(gradient: str, shape: str, error: str, relative: str) -> str:
     return (
         rf'gradient "{gradient}", by hand against autograd, diverges: shape {re.escape(shape)}, '
         rf"float64, largest absolute error {error}, largest relative error {relative}, "
-        r"allowed 1e-07 \+ 1e-07 \* \|expected\|"
+        r"allowed 1e-07 \+ 1e-07 \* \|expected\| \[gate\.diverges\]"
+    )
+
+
+def unmatched(gradient: str, left: str, right: str) -> str:
+    return (
+        rf'gradient "{gradient}", by hand against autograd, cannot be matched: {re.escape(left)} '
+        rf"against {re.escape(right)}; the two sides must have the same names, shapes, dtypes and "
+        r"layouts \[gate\.diverges\]"
     )
 
 
 def still_passes(gradient: str, why: str) -> str:
     return (
         rf'gradient "{gradient}", by hand against autograd, still passes when everything autograd '
-        rf"returns is multiplied by 1\.5: {why}"
+        rf"returns is multiplied by 1\.5: {why} \[gate\.replay\]"
     )
 
 
 FROM_AUTOGRAD = "both sides come from autograd, or every value is zero"
 TOO_SMALL = "both sides come from autograd, or its values are smaller than the tolerance"
+NOTHING_COMPARED = (
+    "no gradient derived by hand is compared with autograd; compare one with .*, or say why there "
+    r'is none in a line "# no hand-derived gradient: <reason>" \[gate\.nothing\]'
+)
+NO_GRAPHVIZ = (
+    "Drawing a graph needs Graphviz: found neither the Python package pygraphviz nor the program "
+    r"dot\. Run: pip install 'pygraphviz>=2' .* \[gate\.drawing\]"
+)
+ADDRESS = r"the page shows an object's address, 0x\w+; print a name .* \[gate\.address\]"
 
 SCRIPTS = [
     # What is derived is wrong.
     cube("wrong_sign", "dx = -dx\n" + COMPARE, diverges("x", "(3,)", "54", "2")),
-    cube("wrong_factor", "dx *= 1.001\n" + COMPARE, diverges("x", "(3,)", "0.027", "0.001")),
-    Wrong(
+    cube("wrong_factor", "dx *= 1.001\n" + COMPARE, diverges("x", "(3,)", r"0\.027", r"0\.001")),
+    script(
         "missing_transpose",
-        TITLE + PRODUCT + 'torch.testing.assert_close({"A": C @ B}, {"A": A.grad})\n',
-        diverges("A", "(3, 3)", r"[\d.]+", r"[\d.]+"),
+        PRODUCT + 'torch.testing.assert_close({"A": C @ B}, {"A": A.grad})\n',
+        diverges("A", "(3, 3)", r"\d[\d.]*", r"\d[\d.]*"),
     ),
     cube(
         "shapes",
         'torch.testing.assert_close({"x": dx[:2]}, {"x": x.grad})\n',
-        r'gradient "x", by hand against autograd, cannot be matched: shape \(2,\), float64 against '
-        r"shape \(3,\), float64; the two sides must have the same names, shapes and dtypes",
+        unmatched("x", "shape (2,), float64", "shape (3,), float64"),
     ),
-    cube(
-        "names",
-        'torch.testing.assert_close({"y": dx}, {"x": x.grad})\n',
-        r'gradient "y", by hand against autograd, cannot be matched: shape \(3,\), float64 against '
-        "NoneType; .*",
+    Wrong(
+        "examples/bad/plot_names.py",
+        TITLE + CUBE + 'torch.testing.assert_close({"y": dx}, {"x": x.grad})\n',
+        (
+            ("assert_close", unmatched("x", "NoneType", "shape (3,), float64")),
+            ("assert_close", unmatched("y", "shape (3,), float64", "NoneType")),
+        ),
     ),
     cube(
         "dtypes",
         'torch.testing.assert_close({"x": dx.float()}, {"x": x.grad})\n',
-        r'gradient "x", by hand against autograd, cannot be matched: shape \(3,\), float32 against '
-        r"shape \(3,\), float64; .*",
+        unmatched(
+            "x", "shape (3,), float32", "shape (3,), float64, largest absolute error 0"
+        ),
     ),
     cube(
         "one_of_several",
@@ -117,7 +143,8 @@ SCRIPTS = [
     cube(
         "equality",
         COMPARE + "torch.testing.assert_close(2 * loss, loss)\n",
-        r'equality "2 \* loss = loss" diverges: shape \(\), float64, largest absolute error 20, .*',
+        r'equality "2 \* loss = loss" diverges: shape \(\), float64, largest absolute error 20, '
+        r"largest relative error 1, .* \[gate\.diverges\]",
         at="torch.testing.assert_close(2",
     ),
     # What is compared cannot be compared.
@@ -125,7 +152,8 @@ SCRIPTS = [
         "nan",
         COMPARE + "dx, gradient = dx * torch.nan, x.grad * torch.nan\n"
         'torch.testing.assert_close({"n": dx}, {"n": gradient}, equal_nan=True)\n',
-        'gradient "n", by hand against autograd, contains NaN, and a NaN agrees with nothing',
+        'gradient "n", by hand against autograd, contains NaN, and a NaN agrees with nothing '
+        r"\[gate\.nan\]",
         at='assert_close({"n"',
     ),
     cube(
@@ -137,44 +165,34 @@ SCRIPTS = [
         "float32",
         'torch.testing.assert_close({"x": dx.float()}, {"x": x.grad.float()})\n',
         'gradient "x", by hand against autograd, is compared in float32 against float32; '
-        "a comparison by hand is made in float64 on both sides",
+        r"a comparison by hand is made in float64 on both sides \[gate\.dtype\]",
     ),
     cube(
         "tolerance",
         'torch.testing.assert_close({"x": dx}, {"x": x.grad}, atol=1, rtol=0)\n',
         'gradient "x", by hand against autograd, is compared with rtol=0, atol=1, looser than the '
-        'default of its dtype; say why with "# tolerance: <reason>" on that line',
+        r'default of its dtype; say why with "# tolerance: <reason>" on that line '
+        r"\[gate\.tolerance\]",
     ),
     cube(
         "tolerance_without_reason",
         COMPARE + "torch.testing.assert_close(loss, loss, atol=0, rtol=1)  # tolerance:\n",
-        'equality "loss = loss" is compared with rtol=1, atol=0, looser .*',
+        r'equality "loss = loss" is compared with rtol=1, atol=0, looser .* \[gate\.tolerance\]',
         at="assert_close(loss",
     ),
     # Nothing is derived.
-    Wrong(
-        "nothing_compared",
-        TITLE + CUBE + 'print("no comparison")\n',
-        "no gradient derived by hand is compared with autograd; compare one with .*, "
-        'or say why there is none in a line "# no hand-derived gradient: <reason>"',
-        at=None,
-    ),
-    Wrong(
-        "nothing_and_no_reason",
-        TITLE + CUBE + "# no hand-derived gradient:\n",
-        "no gradient derived by hand is compared with autograd; .*",
-        at=None,
-    ),
+    cube("nothing_compared", 'print("no comparison")\n', NOTHING_COMPARED, at=FIRST_LINE),
+    cube("no_reason", "# no hand-derived gradient:\n", NOTHING_COMPARED, at=FIRST_LINE),
     cube(
         "only_an_equality",
         "torch.testing.assert_close(dx, x.grad)\n",
-        "no gradient derived by hand is compared with autograd; .*",
-        at=None,
+        NOTHING_COMPARED,
+        at=FIRST_LINE,
     ),
     cube(
         "nothing_and_yet",
         "# no hand-derived gradient: says who?\n" + COMPARE,
-        "says that it derives no gradient by hand, and compares one",
+        r"says that it derives no gradient by hand, and compares one \[gate\.nothing\]",
         at="# no hand",
     ),
     # What is compared comes from autograd, or cannot fail.
@@ -186,8 +204,7 @@ SCRIPTS = [
     cube("clone", "dx = x.grad.clone()\n" + COMPARE, still_passes("x", FROM_AUTOGRAD)),
     cube(
         "numpy",
-        "import numpy as np\n\n"
-        "dx = torch.from_numpy(np.array(x.grad.numpy(), copy=True))\n" + COMPARE,
+        "import numpy as np\n\ndx = torch.from_numpy(np.array(x.grad.numpy()))\n" + COMPARE,
         still_passes("x", FROM_AUTOGRAD),
     ),
     cube(
@@ -202,9 +219,8 @@ SCRIPTS = [
     ),
     cube(
         "forward_mode",
-        "cube = lambda x: x**3\n"
         "ones = torch.ones(3, dtype=torch.float64)\n"
-        "_, dx = torch.func.jvp(cube, (x.detach(),), (ones,))\n" + COMPARE,
+        "_, dx = torch.func.jvp(lambda x: x**3, (x.detach(),), (ones,))\n" + COMPARE,
         still_passes("x", FROM_AUTOGRAD),
     ),
     cube(
@@ -232,37 +248,262 @@ SCRIPTS = [
         "ends_early",
         COMPARE + 'if x.grad[0] > 4:\n    raise ValueError("larger than was foreseen")\n',
         r"the replay with autograd multiplied by 1\.5 ended early: "
-        "ValueError: larger than was foreseen",
+        r"ValueError: larger than was foreseen \[gate\.replay\]",
         at="    raise",
     ),
     cube(
         "depends_on_a_gradient",
         COMPARE + "if x.grad[0] < 4:\n    torch.testing.assert_close(loss, loss)\n",
         r"made 2 comparisons, but 1 or others when replayed with autograd multiplied by 1\.5; "
-        "which ones are made must not depend on a gradient",
-        at=None,
+        r"which ones are made must not depend on a gradient \[gate\.replay\]",
+        at=FIRST_LINE,
     ),
     # The script itself.
     cube(
         "raises",
         COMPARE + '\n\ndef fail():\n    raise ValueError("one line\\nand another")\n\n\nfail()\n',
-        "raises ValueError: one line and another",
+        r"raises ValueError: one line and another \[gate\.raises\]",
         at="    raise",
     ),
-    cube("exits", "import sys\n\nsys.exit(3)\n", "raises SystemExit: 3", at="sys.exit"),
-    cube("syntax", COMPARE + "x = = 1\n", "raises SyntaxError: invalid syntax", at="x = = 1"),
-    cube("address", COMPARE + "print(object())\n", "the page shows an object's address, 0x.*"),
+    Wrong(
+        "examples/bad/plot_loose_and_raises.py",
+        TITLE + CUBE + COMPARE + "torch.testing.assert_close(loss, loss, atol=1, rtol=0)\n1 / 0\n",
+        (
+            ("assert_close(loss", r'equality "loss = loss" is compared .* \[gate\.tolerance\]'),
+            ("1 / 0", r"raises ZeroDivisionError: division by zero \[gate\.raises\]"),
+        ),
+    ),
+    cube(
+        "exits",
+        "import sys\n\nsys.exit(0)\n",
+        r"raises RuntimeError: sys\.exit\(0\) was called; a script has to reach its last line "
+        r"\[gate\.raises\]",
+        at="sys.exit",
+    ),
+    cube(
+        "syntax",
+        COMPARE + "x = = 1\n",
+        r"raises SyntaxError: invalid syntax \[gate\.raises\]",
+        at="x = = 1",
+    ),
+    cube("address", COMPARE + "print(object())\n", ADDRESS, at=NO_LINE),
     cube(
         "formula",
-        "# %%\n# .. math:: \\frac{1}{\n\n" + COMPARE,
-        r".*KaTeX.*",
-        at="# .. math",
+        COMPARE + "\n# %%\n# A cell\n# ------\n# It is :math:`\\frac{1}{`.\n\nprint()\n",
+        r"KaTeX parse error: .*\\frac\{1\}\{ \[gate\.formula\]",
+        at="# It is",
     ),
-    cube(
-        "draws",
-        COMPARE + "loss.grad_fn\n",
-        "the graph cannot be drawn: Drawing a graph needs Graphviz: .*"
-        r"Run: pip install 'pygraphviz>=2' \(its wheels carry Graphviz\), or install Graphviz\.",
-        at="loss.grad_fn",
-    ),
+    cube("draws", COMPARE + "\nloss.grad_fn\n", NO_GRAPHVIZ, at="loss.grad_fn"),
 ]
+
+KERNEL = """---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+"""
+SCRIPT = "good/plot_cube"
+
+CHAPTERS = [
+    Wrong(
+        "book/bad/cells.md",
+        KERNEL + "# A chapter\n\n"
+        + fence("code-cell} python", "import sys", 'print("unread", file=sys.stderr)')
+        + fence("code-cell} python", 'raise ValueError("from a cell")'),
+        (
+            (NO_LINE, r'Executing notebook failed: .*ValueError\("from a cell"\).*\[mystnb\.exec\]'),
+            (NO_LINE, r"Notebook exception traceback saved in: .* \[mystnb\.exec\]"),
+            ("```{code-cell}", r"stderr was found in the cell outputs of cell 2 .*"),
+        ),
+    ),
+    chapter(
+        "doctests",
+        fence("doctest}", ">>> torch.ones(2).sum().item()", "3.0")
+        + fence("doctest}", ">>> x = 2", ">>> x", "4"),
+        ("```{doctest}", r"doctest failed: .* torch\.ones.* Expected: 3\.0 Got: 2\.0 .*doctest\]"),
+        (">>> x\n", r"doctest failed: .* Failed example: x Expected: 4 Got: 2 \[gate\.doctest\]"),
+    ),
+    chapter(
+        "solution",
+        "````{exercise} One and one\n:label: ex-one\nAdd.\n````\n\n"
+        "````{solution} ex-one\n" + fence("doctest}", ">>> 1 + 1", "3") + "````\n",
+        (">>> 1 + 1", r"doctest failed: .* Expected: 3 Got: 2 \[gate\.doctest\]"),
+    ),
+    chapter(
+        "prompt",
+        "```python\n>>> 1 + 1\n3\n```\n",
+        (">>> 1", r'">>>" outside a doctest directive would be printed .* \[gate\.prompt\]'),
+    ),
+    chapter(
+        "references",
+        "See {ref}`nowhere`.\n\nSee {doc}`nothing`.\n\nSee {py:func}`torch.nonexistent`.\n\n"
+        "See [nobody](nobody.md).\n\nSee {download}`none.py`.\n",
+        ("See {ref}", r"undefined label: 'nowhere' \[ref\.ref\]"),
+        ("See {doc}", r"unknown document: 'nothing' \[ref\.doc\]"),
+        ("See {py", r"py:func reference target not found: torch\.nonexistent \[ref\.func\]"),
+        ("See [", r"'myst' cross-reference target not found: 'nobody\.md' .*"),
+        ("See {down", r"download file not readable: .*none\.py \[download\.not_readable\]"),
+    ),
+    chapter(
+        "embed",
+        fence("embed} good/plot_nobody", ":cell: A cell")
+        + fence(f"embed}} {SCRIPT}", ":cell: No cell")
+        + fence(f"embed}} {SCRIPT}", ":show: code"),
+        (
+            "```{embed} good/plot_nobody",
+            'there is no script "good/plot_nobody" in examples/; there are: bad/.*, good/plot_cube,'
+            ".*",
+        ),
+        (
+            "```{embed} good/plot_cube\n:cell",
+            r'examples/good/plot_cube\.py has no cell "No cell"; it has: Its gradient .*',
+        ),
+        ("```{embed} good/plot_cube\n:show", "say which cell with :cell:, one of: Its gradient .*"),
+    ),
+    chapter(
+        "numbers",
+        fence(f"backward-graph}} {SCRIPT}") + fence(f"backward-steps}} {SCRIPT}", ":pass: 3"),
+        (
+            "```{backward-graph}",
+            r"examples/good/plot_cube\.py draws a graph 0 times; there is no number 1 .*",
+        ),
+        (
+            "```{backward-steps}",
+            r"examples/good/plot_cube\.py runs a backward pass 1 times; there is no number 3 .*",
+        ),
+    ),
+    chapter(
+        "verified",
+        fence("verified} good/plot_nothing"),
+        ("```{verified}", "good/plot_nothing compares nothing there .*"),
+    ),
+    chapter(
+        "control",
+        fence(f"negative-control}} {SCRIPT}", ":replace: 3.0]", ":by: 4.0]")
+        + fence(f"negative-control}} {SCRIPT}", ":replace: nowhere", ":by: x")
+        + fence(f"negative-control}} {SCRIPT}", ":replace: dx = 3", ":by: dx = 3 / 0")
+        + fence(f"negative-control}} {SCRIPT}", ":replace: dx = 3"),
+        (
+            "```{negative-control} good/plot_cube\n:replace: 3.0]",
+            r"plot_cube\.py still passes with '3\.0\]' replaced by '4\.0\]': its comparisons do "
+            "not see this error .*",
+        ),
+        (
+            "```{negative-control} good/plot_cube\n:replace: nowhere",
+            r"'nowhere' occurs 0 times in plot_cube\.py, not once .*",
+        ),
+        (
+            "```{negative-control} good/plot_cube\n:replace: dx = 3\n:by",
+            r"plot_cube\.py ends with an exception before anything diverges, .* "
+            "ZeroDivisionError: .*",
+        ),
+        (
+            "```{negative-control} good/plot_cube\n:replace: dx = 3\n```",
+            "say what to change with :by: .*",
+        ),
+    ),
+    chapter(
+        "formulas",
+        "A fraction $\\frac{1}{$.\n\n$$\n\\nosuchmacro\n$$\n",
+        ("A fraction", r"KaTeX parse error: .* \[gate\.formula\]"),
+        ("$$\n", r"KaTeX parse error: Undefined control sequence: .* \[gate\.formula\]"),
+    ),
+    chapter(
+        "shown",
+        fence("doctest}", ">>> print('<object at 0x7fa5dec5fc30>')", "<object at 0x7fa5dec5fc30>"),
+        (NO_LINE, ADDRESS),
+    ),
+    chapter(
+        "directive",
+        fence(f"embad}} {SCRIPT}") + "### Two levels down\n",
+        ("```{embad}", "Unknown directive type: 'embad' .*"),
+        ("###", "Non-consecutive header level increase; H1 to H3 .*"),
+    ),
+    chapter("orphan", "Not in the contents.\n", (NO_LINE, "document isn't included in any toctree")),
+]
+WRONG = [*SCRIPTS, *CHAPTERS]
+
+# Nothing is wrong with these: what looks unusual about them is allowed.
+GOOD = {
+    "good/plot_cube": CUBE + "\n# %%\n# Its gradient\n# ------------\n# By hand.\n\n" + COMPARE,
+    "good/plot_nothing": "# no hand-derived gradient: it prints a number\nprint(1)\n",
+    "good/plot_reason": CUBE
+    + COMPARE
+    + "torch.testing.assert_close(\n"
+    "    loss, loss + 1e-3, atol=1e-2, rtol=0  # tolerance: a sum in another order\n"
+    ")\n",
+    "good/plot_equalities": CUBE + COMPARE + "torch.testing.assert_close(x.grad, x.grad.clone())\n",
+    "good/plot_tight": CUBE
+    + 'torch.testing.assert_close({"x": dx}, {"x": x.grad}, atol=0, rtol=1e-12)\n',
+}
+
+
+@pytest.fixture(scope="module")
+def book(make_book):
+    book = make_book("gates")
+    for wrong in WRONG:
+        book.write(wrong.path, wrong.source)
+    for name, source in GOOD.items():
+        book.write(f"examples/{name}.py", TITLE + source)
+    book.write("book/index.md", "# A miniature book\n")
+    listed = (wrong.path.removeprefix("book/").removesuffix(".md") for wrong in CHAPTERS)
+    book.contents(*(chapter for chapter in listed if chapter != "bad/orphan"))
+    book.write("_build/html/index.html", "what was published before")
+    return book
+
+
+@pytest.fixture(scope="module")
+def built(book):
+    book.write("without/pygraphviz.py", 'raise ImportError("there is no wheel for this machine")')
+    empty = str(book.root / "nothing")
+    return book.build("--jobs", "2", PYTHONPATH=str(book.root / "without"), PATH=empty)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: wrong.path)
+def test_problem_is_listed(built, wrong):
+    """Each problem is listed with its file, its line, and what is wrong; and no other of it."""
+    listed = [problem for problem in built.problems if problem.startswith(wrong.path)]
+    for expected in wrong.expected():
+        assert [problem for problem in listed if re.fullmatch(expected, problem)], (
+            f"nothing like\n{expected}\nin\n{chr(10).join(listed) or built.output}"
+        )
+    assert len(listed) == len(wrong.problems)
+
+
+def test_nothing_else_is_listed(built):
+    """Scripts and chapters with nothing wrong are not mentioned."""
+    paths = [wrong.path for wrong in WRONG]
+    assert [p for p in built.problems if not p.startswith(tuple(paths))] == []
+
+
+def test_every_gate_was_seen_red():
+    """The book says what fails a build, and each of those gates fails this one."""
+    from extensions.gates import GATES
+
+    said = "".join(message for wrong in WRONG for _, message in wrong.problems)
+    assert {gate for gate in GATES if rf"{gate}\]" not in said} == set()
+
+
+def test_ends_in_failure(built):
+    """The build ends with status 1, says so, and says how to see one problem again."""
+    assert built.status == 1
+    assert "The build failed" in built.summary
+    assert "Nothing was published." in built.summary
+    assert "nox -s docs -- examples/bad/plot_wrong_sign.py" in built.summary
+    assert "nox -s docs -- book/bad/prompt.md" in built.summary
+
+
+def test_publishes_nothing(built, book):
+    """What was published before is still there, as it was, and nothing else."""
+    assert book.published() == {"index.html": b"what was published before"}
+
+
+def test_no_process_outlives_it(built):
+    """Workers, kernels and the renderer of formulas end with a build that failed."""
+    assert built.survivors == ()
