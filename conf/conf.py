@@ -64,7 +64,8 @@ globals().update(settings)
 
 def setup(app):
     # Loaded by sphinx_external_toc and not used: it collects nothing that a worker could lose.
-    app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
+    if "sphinx_multitoc_numbering" in app.extensions:  # not where one page is built
+        app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
     # Pages show what the instruments say: when those change, every page is read again.
     app.add_config_value("instruments", sidecar.instruments(), "env", str)
     # Whatever ends this process early, with whatever status, ends it before this.

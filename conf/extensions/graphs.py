@@ -4,13 +4,14 @@
 table can show gradients that a later block of the script computed.
 """
 
+import re
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 
-from .html import raw
+from .html import framed, raw
 from .observed import ObservedDirective
 
 
@@ -22,7 +23,7 @@ class BackwardGraph(ObservedDirective):
     def show(self, script: Path, observed: dict) -> list[nodes.Node]:
         number = self.options.get("graph", 1)
         drawing = self.numbered(observed["drawings"], number, "draws a graph")
-        return [raw(f'<div class="bp-drawing" tabindex="0">{drawing["svg"]}</div>')]
+        return [raw(_drawing(drawing["svg"]))]
 
 
 class BackwardTable(ObservedDirective):
@@ -33,7 +34,8 @@ class BackwardTable(ObservedDirective):
     def show(self, script: Path, observed: dict) -> list[nodes.Node]:
         number = self.options.get("graph", 1)
         drawing = self.numbered(observed["drawings"], number, "draws a graph")
-        return [raw(f'<div class="bp-table-frame" tabindex="0">{drawing["table"]}</div>')]
+        table = drawing["table"].replace('class="bp-table"', 'class="bp-table bp-shapes"', 1)
+        return [raw(framed(table, "Shapes, node by node"))]
 
 
 class BackwardSteps(ObservedDirective):
@@ -51,6 +53,15 @@ class BackwardSteps(ObservedDirective):
             item += _sentence(graph_nodes, step)
             steps += item
         return [steps]
+
+
+def _drawing(svg: str) -> str:
+    """``svg`` in a frame that knows how wide it was drawn: it shrinks only as far as it is read."""
+    width = re.search(r'\bwidth="([\d.]+)"', svg)[1]
+    return (
+        '<div class="bp-frame bp-drawing" role="group" aria-label="Backward graph" '
+        f'style="--bp-drawn-width:{width}px">{svg}</div>'
+    )
 
 
 def _sentence(graph_nodes: list[dict], step: dict) -> nodes.paragraph:

@@ -1,9 +1,21 @@
 """The one HTML table of this book: a table on a desk, a list of labelled values on a phone."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from docutils import nodes
+
+# A phone shows rows as blocks, and some browsers then forget that they are a table's.
+ROLES = {
+    "table": "table",
+    "thead": "rowgroup",
+    "tbody": "rowgroup",
+    "tr": "row",
+    "td": "cell",
+    'th scope="col"': "columnheader",
+    'th scope="row"': "rowheader",
+}
 
 
 class Markup(str):
@@ -15,11 +27,18 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], caption: str
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
     body = "".join(_row(headers, row) for row in rows)
     css = " ".join(("bp-table", *classes))
-    return (
-        f'<div class="bp-table-frame" role="region" tabindex="0" aria-label="{escape(caption)}">'
+    return framed(
         f'<table class="{css}"><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>",
+        caption,
     )
+
+
+def framed(table: str, name: str) -> str:
+    """``table``, HTML whose text is escaped, in a frame that scrolls when it is too wide."""
+    opened = re.compile(rf"<({'|'.join(ROLES)})(?=[ >])")
+    told = opened.sub(lambda tag: f'{tag.group()} role="{ROLES[tag[1]]}"', table)
+    return f'<div class="bp-frame" role="group" aria-label="{escape(name)}">{told}</div>'
 
 
 def raw(html: str) -> nodes.raw:

@@ -108,7 +108,8 @@ class GatesDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         rows = [(Markup(f"<code>{gate}</code>"), what) for gate, what in GATES.items()]
-        return [raw(table(("gate", "the build fails when"), rows, "What fails a build"))]
+        headers = ("gate", "the build fails when")
+        return [raw(table(headers, rows, "What fails a build", "bp-gates"))]
 
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:

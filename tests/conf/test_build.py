@@ -1,315 +1,266 @@
-"""One miniature book through its life: built, changed, broken, mended, interrupted, built anew.
+"""The parts of the driver: what is trusted, what is published, and how a problem is told.
 
-Each step is a fixture that starts from the one before it, and keeps what was published then:
-so a test looks at a step and depends on no other test.
+That they work together is shown by ``test_life_of_a_book.py``.
 """
 
-import os
-import re
-import select
-import shutil
+import json
 import signal
-from dataclasses import dataclass
-from pathlib import Path
+import subprocess
+import sys
 
+import build
+import filelock
+import psutil
 import pytest
+from extensions import selection, sidecar
 
-NOTE_THAT_IT_RAN = """
-import os
 
-with open(os.environ["BACKWARDPASS_TEST_RAN"], "a") as ran:
-    print({name!r}, file=ran)
-"""
-CUBE = '''"""
-The gradient of a cube
-======================
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """An empty project, which the driver takes for this one."""
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "BUILD", tmp_path / "_build")
+    monkeypatch.setattr(sidecar, "ROOT", tmp_path)
+    monkeypatch.setattr(sidecar, "EXAMPLES", tmp_path / "examples")
+    monkeypatch.setattr(selection, "BOOK", tmp_path / "book")
+    (tmp_path / "_build").mkdir()
+    return tmp_path
 
-For a test.
-"""
 
-# %%
-# A cube
-# ------
-# Three numbers.
+def write(root, path: str, text: str = "") -> None:
+    target = root / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(text, "utf-8")
 
-import torch
 
-x = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64, requires_grad=True)
-loss = (x**3).sum()
-loss.grad_fn
+def files(folder) -> set[str]:
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
 
-# %%
-# Its gradient
-# ------------
-# It is :math:`3x^2`.
 
-loss.backward()
-dx = 3 * x.detach() ** 2
-torch.testing.assert_close({"x": dx}, {"x": x.grad})
-print(x.grad)
-'''
-FIGURES = '''"""
-Two figures
-===========
+def problems(root, warnings: str) -> list[str]:
+    """What is told of the warnings in a file that Sphinx wrote."""
+    write(root, "_build/stage/warnings.txt", warnings.replace("ROOT", str(root)))
+    return [str(problem) for problem in build._problems(root / "_build/stage")]
 
-For a test.
-"""
 
-# %%
-# The first figure
-# ----------------
-# A line.
+@pytest.mark.parametrize(
+    ("warning", "told"),
+    [
+        ("ROOT/book/a.md:7: WARNING: undefined label: 'x' [ref.ref]", "book/a.md:7: undefined label: 'x' [ref.ref]"),
+        ("ROOT/book/a.md: WARNING: no line", "book/a.md: no line"),
+        ("WARNING: nowhere", "nowhere"),
+        ("ROOT/book/a.md:7: ERROR: worse", "book/a.md:7: worse"),
+        ("\x1b[91mROOT/book/a.md:7: WARNING: red\x1b[39;49;00m", "book/a.md:7: red"),
+        ("examples/p/plot_x.py:3: WARNING: one\n  two\n\nthree [gate.nan]", "examples/p/plot_x.py:3: one\n  two\n\nthree [gate.nan]"),
+        ("ROOT/book/a.md:7: WARNING: in ROOT/conf/x.py", "book/a.md:7: in conf/x.py"),
+    ],
+    ids=["place", "no line", "no place", "error", "colour", "several lines", "paths"],
+)  # fmt: skip
+def test_warning_is_told_as_a_problem(root, warning, told):
+    """A warning is told with its place below the root, and all of its text."""
+    assert problems(root, warning) == [told]
 
-import matplotlib.pyplot as plt
-import torch
 
-plt.plot([1, 2, 3])
+def test_warnings_are_told_once_in_their_order(root):
+    """What Sphinx says twice is told once; the order is Sphinx's."""
+    assert problems(root, "WARNING: b\nWARNING: a\nWARNING: b\n") == ["b", "a"]
 
-# %%
-# The second figure
-# -----------------
-# Another one.
 
-plt.plot([3, 2, 1])
+def test_traceback_of_a_script_is_told_by_its_gate(root):
+    """The traceback sphinx-gallery warns of is left out: a gate says the same, shorter."""
+    told = problems(root, "WARNING: plot_x\n\nTraceback\n [sphinx_gallery.example_error]\nWARNING: b")
+    assert told == ["b"]
 
-# %%
-# A gradient
-# ----------
-# Of a square.
 
-w = torch.tensor([0.5, 2.0], dtype=torch.float64, requires_grad=True)
-w.square().sum().backward()
-torch.testing.assert_close({"w": 2 * w.detach()}, {"w": w.grad})
-'''
-SECOND_FIGURE = re.compile(r"# %%\n# The second.*?(?=# %%\n# A gradient)", re.DOTALL)
-EXTRA = 'torch.testing.assert_close({"w again": 2 * w.detach()}, {"w again": w.grad})\n'
-# It waits where a test tells it to: the test hears of it through a pipe, and ends it.
-WAITS = '''"""
-Nothing to derive
-=================
+def test_no_warnings_file(root):
+    """A build that ended before Sphinx began has no problems to tell."""
+    assert build._problems(root / "_build/stage") == []
 
-For a test.
-"""
 
-# %%
-# Nothing
-# -------
-# no hand-derived gradient: it only waits.
+GENERATED = """Title
 
-import os
-import threading
+.. GENERATED FROM PYTHON SOURCE LINES 12-15
 
-if "HOLD_SCRIPT" in os.environ:
-    with open(os.environ["HOLD_SCRIPT"], "w") as pipe:
-        pipe.write("here")
-    threading.Event().wait()
-'''
-INDEX = """# A miniature book
+First
+-----
 
-```{embed} one/plot_figures
-:cell: The first figure
-```
+.. GENERATED FROM PYTHON SOURCE LINES 30-34
 
-```{ledger}
-:totals:
-```
-"""
-GUIDE = """# Everything a chapter can show
-
-```{backward-graph} one/plot_cube
-```
-```{backward-table} one/plot_cube
-```
-```{backward-steps} one/plot_cube
-```
-```{verified} one/plot_cube
-```
-```{negative-control} one/plot_cube
-:replace: dx = 3
-:by: dx = 3.003
-```
-```{gates}
-```
-
-The gradient is $3x^2$, see {py:func}`torch.autograd.grad`.
-
-```{doctest}
->>> torch.ones(3).sum()
-tensor(3.)
-```
-
-(here)=
-## The ledger
-
-```{ledger}
-```
-"""
-CELLS = """---
-jupytext:
-  text_representation:
-    extension: .md
-    format_name: myst
-kernelspec:
-  display_name: Python 3
-  language: python
-  name: python3
----
-
-# A chapter with a cell
-
-```{code-cell} python
-import os
-import threading
-
-if "HOLD_CELL" in os.environ:
-    with open(os.environ["HOLD_CELL"], "w") as pipe:
-        pipe.write("here")
-    threading.Event().wait()
-print("the cell ran")
-```
+Second
 """
 
 
-@dataclass(frozen=True)
-class Step:
-    """How a build ended, and what was published after it."""
-
-    built: object
-    published: dict[str, bytes]
-
-    def page(self, name: str) -> str:
-        return self.published[f"{name}.html"].decode()
-
-
-def step(book, *arguments: str, **environment: str) -> Step:
-    return Step(book.build(*arguments, **environment), book.published())
-
-
-@pytest.fixture(scope="module")
-def book(make_book):
-    book = make_book("story")
-    for path, source in {
-        "one/plot_cube": CUBE,
-        "one/plot_figures": FIGURES,
-        "two/plot_old": CUBE + "\nimport matplotlib.pyplot as plt\n\nplt.plot([2, 2])\n",
-        "two/plot_waits": WAITS,
-    }.items():
-        book.write(f"examples/{path}.py", source + NOTE_THAT_IT_RAN.format(name=path))
-    book.write("book/index.md", INDEX)
-    book.write("book/guide.md", GUIDE)
-    book.write("book/cells.md", CELLS)
-    book.contents("guide", "cells")
-    return book
+@pytest.mark.parametrize(
+    ("place", "script"),
+    [
+        ("book/gallery/p/plot_x.rst:5", "examples/p/plot_x.py:12"),
+        ("book/gallery/p/plot_x.rst:6", "examples/p/plot_x.py:13"),
+        ("book/gallery/p/plot_x.rst:10", "examples/p/plot_x.py:30"),
+        ("book/gallery/p/plot_x.rst:1", "examples/p/plot_x.py"),
+        ("book/gallery/p/plot_x.rst", "examples/p/plot_x.py"),
+        ("book/gallery/p/plot_gone.rst:4", "examples/p/plot_gone.py"),
+        ("book/gallery/index.rst:4", "book/gallery/index.rst:4"),
+        ("book/p/chapter.md:4", "book/p/chapter.md:4"),
+    ],
+)
+def test_place_on_a_generated_page_is_one_in_the_script(root, place, script):
+    """Nobody can mend a generated page: a problem on it is told where it stands in the script."""
+    write(root, "book/gallery/p/plot_x.rst", GENERATED)
+    assert build._in_script(place) == script
 
 
-@pytest.fixture(scope="module")
-def first(book):
-    """A cold build."""
-    return step(book, "--jobs", "1")
+@pytest.mark.parametrize(
+    ("place", "source"),
+    [
+        ("examples/p/plot_x.py:3", "examples/p/plot_x.py"),
+        ("book/p/chapter.md:3", "book/p/chapter.md"),
+        ("book/p/gone.md:3", None),
+        ("conf/_toc.yml", None),
+        ("", None),
+    ],
+)
+def test_what_to_build_again(root, place, source):
+    """A problem of a script or chapter names what to build to see it again, if that exists."""
+    write(root, "examples/p/plot_x.py")
+    write(root, "book/p/chapter.md")
+    assert build.Problem(place, "text").source == source
 
 
-@pytest.fixture(scope="module")
-def unchanged(book, first):
-    """Built again, nothing changed."""
-    return step(book, "--jobs", "1")
+@pytest.fixture
+def stage(root):
+    """A stage left by a build that succeeded."""
+    for path in ("book/a.md", "examples/p/plot_x.py", "_static/book.css"):
+        write(root, path)
+    write(root, "_build/stage/pages/a.html")
+    listed = ["book/a.md", "examples/p/plot_x.py", "_static/book.css"]
+    write(root, "_build/stage/sources.json", json.dumps(listed))
+    return root / "_build/stage"
 
 
-@pytest.fixture(scope="module")
-def changed(book, unchanged):
-    """One script shows one figure less, and compares once more."""
-    script = book.root / "examples/one/plot_figures.py"
-    source = script.read_text()
-    script.write_text(SECOND_FIGURE.sub("", source) + EXTRA)
-    return step(book, "--jobs", "1")
+def test_stage_of_a_success_is_kept(stage):
+    """What a successful build read is used again, but it has to succeed again."""
+    build._discard_what_cannot_be_trusted(stage)
+    assert files(stage) == {"pages/a.html"}
 
 
-@pytest.fixture(scope="module")
-def broken(book, changed):
-    """A script has a syntax error, a chapter asks for a cell that does not exist."""
-    cube, index = book.root / "examples/one/plot_cube.py", book.root / "book/index.md"
-    cube.write_text(cube.read_text().replace("dx = 3", "dx = = 3"))
-    index.write_text(index.read_text().replace("The first figure", "The last figure"))
-    return step(book, "--jobs", "1")
+@pytest.mark.parametrize("gone", ["book/a.md", "examples/p/plot_x.py", "_static/book.css"])
+def test_stage_with_a_deleted_source_is_discarded(root, stage, gone):
+    """When a chapter, a script or a static file is gone, so is everything made with it."""
+    (root / gone).unlink()
+    build._discard_what_cannot_be_trusted(stage)
+    assert files(stage) == set()
 
 
-@pytest.fixture(scope="module")
-def still_broken(book, broken):
-    """Built again, nothing changed."""
-    return step(book, "--jobs", "1")
+@pytest.mark.parametrize("sources", [None, "", "[", "{}"])
+def test_stage_of_a_failure_is_discarded(stage, sources):
+    """What a failed or interrupted build has read is thrown away."""
+    path = stage / "sources.json"
+    path.unlink() if sources is None else path.write_text(sources)
+    build._discard_what_cannot_be_trusted(stage)
+    assert files(stage) == (set() if sources != "{}" else {"pages/a.html"})
 
 
-@pytest.fixture(scope="module")
-def mended(book, still_broken):
-    """Everything as it was before it was broken."""
-    cube, index = book.root / "examples/one/plot_cube.py", book.root / "book/index.md"
-    cube.write_text(cube.read_text().replace("dx = = 3", "dx = 3"))
-    index.write_text(index.read_text().replace("The last figure", "The first figure"))
-    return step(book, "--jobs", "1")
+def test_interrupted_publication_is_undone(root, stage):
+    """Ended between two renames, the book that was published is put back."""
+    write(root, "_build/html.old/index.html", "old")
+    build._discard_what_cannot_be_trusted(stage)
+    assert (root / "_build/html/index.html").read_text() == "old"
 
 
-@pytest.fixture(scope="module")
-def deleted(book, mended):
-    """A script is gone."""
-    (book.root / "examples/two/plot_old.py").unlink()
-    return step(book, "--jobs", "1")
+def test_publication_replaces_everything(root):
+    """Nothing of the old book is left, nothing of Sphinx's bookkeeping is published."""
+    write(root, "_build/html/gone.html", "old")
+    write(root, "_build/html.new/half.html", "left by an interruption")
+    for path in ("index.html", "deep/page.html", ".buildinfo"):
+        write(root, f"_build/stage/pages/{path}", "new")
+    assert build._publish(root / "_build/stage/pages") == root / "_build/html"
+    assert files(root / "_build") == {
+        "html/index.html",
+        "html/deep/page.html",
+        "stage/pages/index.html",
+        "stage/pages/deep/page.html",
+        "stage/pages/.buildinfo",
+    }
 
 
-@pytest.fixture(scope="module")
-def killed(book, deleted):
-    """The instruments changed; the build was killed, all of it at once, while a script ran."""
-    with open(book.root / "conf/extensions/ledger.py", "a") as instrument:
-        instrument.write("# Changed.\n")
-    return interrupted(book, "HOLD_SCRIPT", book.kill)
+def test_images_that_no_page_names_are_swept(root):
+    """Images and downloads are published if a page names them, in whatever attribute."""
+    pages = root / "pages"
+    write(pages, "index.html", '<img src="_images/a.png" srcset="_images/b.png, _images/c%20d.png 2x">')
+    write(pages, "deep/page.html", '<a href="../_downloads/12ab/x.py?v=1#top"><img src="../_images/e.svg">')
+    kept = {"_images/a.png", "_images/b.png", "_images/c d.png", "_images/e.svg", "_downloads/12ab/x.py"}
+    for path in [*kept, "_images/old.png", "_downloads/34cd/y.py", "_static/unnamed.css"]:
+        write(pages, path)
+    build._sweep(pages)
+    assert files(pages) == kept | {"index.html", "deep/page.html", "_static/unnamed.css"}
 
 
-@pytest.fixture(scope="module")
-def terminated(book, killed):
-    """The next build was asked to end while a chapter's cell was running."""
-    return interrupted(book, "HOLD_CELL", lambda process: process.terminate())
+def test_page_that_is_neither(root, capsys):
+    """A wrong path is answered at once, with what can be given."""
+    assert build.main(["book/nowhere.md"]) == 2
+    assert "book/nowhere.md is neither a script" in capsys.readouterr().err
 
 
-@pytest.fixture(scope="module")
-def recovered(book, terminated):
-    """Built again, with nothing cleaned by hand."""
-    return step(book, "--jobs", "1")
+def test_misplaced_scripts(root, capsys):
+    """Scripts that would not run are named, and nothing is built."""
+    write(root, "examples/plot_x.py")
+    assert build.main([]) == 2
+    assert capsys.readouterr().err.startswith("examples/plot_x.py: no build would run it")
 
 
-@pytest.fixture(scope="module")
-def anew(make_book, book, recovered):
-    """The same sources in another folder, built from nothing, two scripts at a time."""
-    other = make_book("anew")
-    for folder in ("conf", "book", "examples"):
-        ignored = shutil.ignore_patterns("gallery", "__pycache__", "sg_execution_times.rst")
-        shutil.rmtree(other.root / folder, ignore_errors=True)
-        shutil.copytree(book.root / folder, other.root / folder, ignore=ignored)
-    return step(other, "--jobs", "2")
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "1.5"])
+def test_jobs_that_are_no_number(jobs, capsys):
+    """A number of jobs has to be one."""
+    with pytest.raises(SystemExit) as ended:
+        build.main([f"--jobs={jobs}"])
+    assert ended.value.code == 2
+    assert "must be a whole number from 1 on" in capsys.readouterr().err
 
 
-def interrupted(book, where: str, end) -> Step:
-    """Start a build, wait until it is at ``where``, and ``end`` it."""
-    pipe = book.root / "pipe"
-    if not pipe.exists():
-        os.mkfifo(pipe)
-    process = book.start("--jobs", "2", **{where: str(pipe)})
-    reader = os.open(pipe, os.O_RDWR)  # for both: so that it can be opened before it is written
-    try:
-        ready, _, _ = select.select([reader], [], [], 120)
-        assert ready, f"the build did not reach {where}:\n{book.log()}"
-        os.read(reader, 16)
-    finally:
-        os.close(reader)
-        end(process)
-    return Step(book.finish(process), book.published())
+def test_two_builds_at_once(root, capsys):
+    """A second build in one folder is refused, and says why."""
+    with filelock.FileLock(root / "_build/lock"):
+        assert build.main([]) == 2
+    assert "Another build is running in this folder" in capsys.readouterr().err
 
 
-def test_first(first):
-    print(first.built.output[-800:])
-    assert first.built.status == 0
-    assert not first.built.survivors
+def test_success_that_did_not_reach_the_end(root, monkeypatch, capsys):
+    """Status 0 of a process that something ended early publishes nothing."""
+    monkeypatch.setattr(build, "_run_sphinx", lambda *arguments: 0)
+    write(root, "_build/html/index.html", "old")
+    assert build.main([]) == 1
+    assert "Nothing was published" in capsys.readouterr().out
+    assert (root / "_build/html/index.html").read_text() == "old"
 
-def test_all(first, unchanged, changed, broken, still_broken, mended, deleted, terminated, killed, recovered, anew):
-    for n, s in list(locals().items()):
-        print(n, s.built.status, sorted(set(s.built.ran)), s.built.survivors, s.built.summary[:3000] or s.built.output[-200:], len(s.published))
-        def diff(a,b): return sorted(k for k in a.published.keys()|b.published.keys() if a.published.get(k)!=b.published.get(k))
-    print(diff(first,unchanged)); print(diff(unchanged,changed)); print(diff(changed,broken)); print(diff(changed,mended)); print(diff(mended,deleted)); print(diff(deleted,killed)); print(diff(deleted,recovered)); print(diff(recovered,anew))
-    assert 0
+
+def test_failure_without_a_warning_is_told(root, monkeypatch, capsys):
+    """When Sphinx stops without a warning, its status is told."""
+    monkeypatch.setattr(build, "_run_sphinx", lambda *arguments: 3)
+    assert build.main([]) == 1
+    assert "Sphinx stopped with status 3; its last lines above say why." in capsys.readouterr().out
+
+
+TREE = """
+import subprocess, sys
+sleeper = [sys.executable, "-c", "import threading; threading.Event().wait()"]
+children = [
+    subprocess.Popen(sleeper),
+    subprocess.Popen(sleeper, start_new_session=True),
+]
+print(*(child.pid for child in children), flush=True)
+children[0].wait()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sessions are POSIX")
+def test_ends_every_process_it_started():
+    """Children end with the build, also those with a session of their own."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TREE], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    children = [psutil.Process(int(pid)) for pid in process.stdout.readline().split()]
+    build._end(process)
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []

@@ -290,7 +290,7 @@ SCRIPTS = [
     cube(
         "formula",
         COMPARE + "\n# %%\n# A cell\n# ------\n# It is :math:`\\frac{1}{`.\n\nprint()\n",
-        r"KaTeX parse error: .*\\frac\{1\}\{ \[gate\.formula\]",
+        r".*KaTeX parse error: .*\\frac\{1\}\{ \[gate\.formula\]",
         at="# It is",
     ),
     cube("draws", COMPARE + "\nloss.grad_fn\n", NO_GRAPHVIZ, at="loss.grad_fn"),
@@ -319,14 +319,14 @@ CHAPTERS = [
         (
             (NO_LINE, r'Executing notebook failed: .*ValueError\("from a cell"\).*\[mystnb\.exec\]'),
             (NO_LINE, r"Notebook exception traceback saved in: .* \[mystnb\.exec\]"),
-            ("```{code-cell}", r"stderr was found in the cell outputs of cell 2 .*"),
+            ('print("unread"', r"stderr was found in the cell outputs of cell 2 .*"),
         ),
     ),
     chapter(
         "doctests",
         fence("doctest}", ">>> torch.ones(2).sum().item()", "3.0")
         + fence("doctest}", ">>> x = 2", ">>> x", "4"),
-        ("```{doctest}", r"doctest failed: .* torch\.ones.* Expected: 3\.0 Got: 2\.0 .*doctest\]"),
+        (">>> torch", r"doctest failed: .* torch\.ones.* Expected: 3\.0 Got: 2\.0 .*doctest\]"),
         (">>> x\n", r"doctest failed: .* Failed example: x Expected: 4 Got: 2 \[gate\.doctest\]"),
     ),
     chapter(
@@ -411,8 +411,8 @@ CHAPTERS = [
     chapter(
         "formulas",
         "A fraction $\\frac{1}{$.\n\n$$\n\\nosuchmacro\n$$\n",
-        ("A fraction", r"KaTeX parse error: .* \[gate\.formula\]"),
-        ("$$\n", r"KaTeX parse error: Undefined control sequence: .* \[gate\.formula\]"),
+        ("A fraction", r".*KaTeX parse error: .* \[gate\.formula\]"),
+        ("$$\n", r".*KaTeX parse error: Undefined control sequence: .* \[gate\.formula\]"),
     ),
     chapter(
         "shown",

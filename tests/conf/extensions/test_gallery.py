@@ -1,0 +1,118 @@
+"""The hooks around a script: what is dropped before it runs, and what is reported after."""
+
+import types
+import zipfile
+
+import pytest
+from extensions import gallery, sidecar
+
+
+def test_forgets_what_a_run_left(project):
+    """Before a script runs, what an earlier run left is gone: its thumbnail too, and only its own."""
+    script = project.script("", "part/plot_x")
+    gone = [
+        "plot_x.observed.json",
+        "plot_x.py.md5",
+        "images/sphx_glr_plot_x_001.png",
+        "images/sphx_glr_plot_x_012.png",
+        "images/thumb/sphx_glr_plot_x_thumb.png",
+    ]
+    kept = ["plot_x.rst", "plot_x_2.py.md5", "images/sphx_glr_plot_x_2_001.png"]
+    for path in [*gone, *kept]:
+        project.write(f"book/gallery/part/{path}")
+    gallery._forget(script)
+    folder = sidecar.GALLERY / "part"
+    left = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    assert left == set(kept)
+
+
+@pytest.mark.parametrize(
+    ("observed", "current"),
+    [
+        ({"completed": True, "failures": []}, True),
+        ({"completed": True, "failures": [{"gate": "nan"}]}, False),
+        ({"completed": False, "failures": []}, False),
+        (None, False),
+    ],
+    ids=["passed", "failed", "raised", "never ran"],
+)
+def test_only_success_is_kept(project, observed, current):
+    """A script runs again unless its last run, under these instruments, passed."""
+    script = project.script("", "part/plot_x")
+    mark = project.write("book/gallery/part/plot_x.py.md5", "0")
+    if observed is not None:
+        sidecar.write(script, observed)
+    gallery.prepare(None)
+    assert mark.exists() is current
+
+
+@pytest.mark.parametrize(
+    ("trace", "line", "message"),
+    [
+        ('  File "{0}", line 3, in <module>\nValueError: simple', 3, "raises ValueError: simple"),
+        ('  File "{0}", line 9, in <module>\n  File "{0}", line 4, in f\nKeyError: 1', 4, "raises KeyError: 1"),
+        ('  File "{0}", line 3, in <module>\n  File "/lib/torch.py", line 70\nTypeError', 3, "raises TypeError"),
+        ('  File "{0}", line 3\nValueError: one\ntwo\n\n  three', 3, "raises ValueError: one\ntwo\n\n  three"),
+        ('  File "{0}", line 5\n    x = = 1\n        ^\nSyntaxError: invalid', 5, "raises SyntaxError: invalid"),
+        ("ImportError: no line", None, "raises ImportError: no line"),
+    ],
+    ids=["simple", "in a function", "in a library", "several lines", "syntax", "no line"],
+)  # fmt: skip
+def test_what_was_raised(project, trace, line, message):
+    """An exception is told whole, at the innermost line of the script."""
+    script = project.script("", "part/plot_x")
+    failure = gallery._raised(script, "Traceback (most recent call last):\n" + trace.format(script))
+    assert (failure.line, failure.message) == (line, message)
+    assert failure.script == "examples/part/plot_x.py"
+
+
+def test_cell_title():
+    """A block belongs to the nearest title above it."""
+    source = "# %%\n# One\n# ---\n\nx = 1\n\n# %%\n# Two\n# ===\n\ny = 2\n\nz = 3\n"
+    titles = [gallery._cell_title(types.SimpleNamespace(lineno=n), source) for n in (1, 5, 11, 13)]
+    assert titles == ["Graph", "One", "Two", "Two"]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "outdated", "workers"), [(1, 40, False), (4, 3, False), (2, 16, 2), (4, 40, 4)]
+)
+def test_workers(project, monkeypatch, jobs, outdated, workers):
+    """Workers are started for as many scripts as make up for what their start costs."""
+    monkeypatch.setattr(gallery, "ENOUGH_FOR_WORKERS", 16)
+    for number in range(outdated):
+        project.write(f"examples/part/plot_{number}.py")
+    assert gallery.workers(jobs) == workers
+
+
+def test_workers_are_for_what_has_to_run(project, monkeypatch):
+    """Scripts whose observation is current need no worker."""
+    monkeypatch.setattr(gallery, "ENOUGH_FOR_WORKERS", 2)
+    for number in range(4):
+        sidecar.write(project.write(f"examples/part/plot_{number}.py"), {"completed": True})
+    assert gallery.workers(2) is False
+
+
+def test_archives_are_undated(tmp_path):
+    """An archive has the same bytes whenever it was made, and the same content."""
+    archives = [tmp_path / "one.zip", tmp_path / "two.zip"]
+    for archive, year in zip(archives, (2001, 2020), strict=True):
+        with zipfile.ZipFile(archive, "w") as written:
+            for name in ("b.py", "a.ipynb") if year == 2001 else ("a.ipynb", "b.py"):
+                written.writestr(zipfile.ZipInfo(name, (year, 5, 6, 7, 8, 10)), name)
+        gallery._undate(archive)
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+    with zipfile.ZipFile(archives[0]) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {
+            "a.ipynb": b"a.ipynb",
+            "b.py": b"b.py",
+        }
+
+
+def test_toctrees_of_sphinx_gallery_are_dropped():
+    """The front page of the gallery keeps its text and loses its toctrees; no other page does."""
+    page = "Gallery\n=======\n\n.. toctree::\n   :hidden:\n\n   /gallery/plot_x\n\n\nText.\n"
+    index, other = [page], [page]
+    gallery.without_toctrees(None, "gallery/index", index)
+    gallery.without_toctrees(None, "gallery/part/plot_x", other)
+    assert index == ["Gallery\n=======\n\nText.\n"]
+    assert other == [page]

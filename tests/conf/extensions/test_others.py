@@ -1,0 +1,69 @@
+"""Small extensions: the inventory, mathematics, tables."""
+
+import os
+import re
+
+import pytest
+import sphinxcontrib.katex as katex
+from extensions import html, inventory, mathematics
+from sphinx.errors import ConfigError
+
+
+def test_inventory_entries():
+    """A line is a kind and a name, and the page where it is not the usual one."""
+    assert inventory.entries("# a comment\n\npy:class torch.Tensor tensors.html#$\n") == [
+        "torch.Tensor py:class 1 tensors.html#$ -"
+    ]
+
+
+@pytest.mark.parametrize("line", ["torch.Tensor", "class torch.Tensor", "py:class a b c", "torch py:class"])
+def test_inventory_line_that_cannot_be_read(line):
+    """A wrong line of the inventory is named, with its number and what it should be."""
+    with pytest.raises(ConfigError, match=r"torch\.txt:2: a line is «py:kind name»"):
+        inventory.entries(f"py:module torch\n{line}")
+
+
+def test_inventory_of_the_book():
+    """The project's own inventory has no name twice, and can be read."""
+    entries = inventory.entries((inventory.CONF / "inventories" / "torch.txt").read_text("utf-8"))
+    names = [entry.split()[:2] for entry in entries]
+    assert len(names) > 10
+    assert [name for name in names if names.count(name) > 1] == []
+
+
+@pytest.fixture
+def node_program():
+    """Whatever Node was started for formulas ends with the test."""
+    yield
+    mathematics.stop(None, None)
+
+
+def test_formula_is_rendered(node_program):
+    """A formula becomes HTML, inline or displayed."""
+    assert 'class="katex"' in mathematics.render(r"\frac{1}{2}")
+    assert 'class="katex-display"' in mathematics.render("x", {"displayMode": True})
+
+
+@pytest.mark.parametrize("formula", [r"\frac{1}{", r"\nosuchmacro", "$x$", "x^2^3", "x & y"])
+def test_formula_that_cannot_be_read(node_program, formula):
+    """A formula that is wrong is an error, and the next one is rendered all the same."""
+    with pytest.raises(katex.KaTeXError):
+        mathematics.render(formula)
+    assert "katex" in mathematics.render("x")
+
+
+def test_node_ends_with_the_build(node_program):
+    """After a build there is no Node, and ending it twice does no harm."""
+    mathematics.render("x")
+    process = mathematics._node(os.getpid())
+    mathematics.stop(None, None)
+    mathematics.stop(None, None)
+    assert process.poll() is not None
+
+
+def test_table():
+    """Cells are data and escaped; markup is what says so; the first cell is the row's header."""
+    table = html.table(("a", "b"), [("<x>", html.Markup("<code>y</code>"))], "A <caption>", "css")
+    assert re.search(r'<th scope="row"[^>]*>&lt;x&gt;</th>', table)
+    assert "<code>y</code></td>" in table
+    assert "<caption>A &lt;caption&gt;</caption>" in table

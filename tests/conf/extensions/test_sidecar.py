@@ -1,0 +1,231 @@
+"""What was observed is found again as long as nothing changed it depends on, and never after."""
+
+import importlib.metadata
+import json
+import os
+
+import pytest
+from extensions import sidecar
+
+
+@pytest.fixture
+def instruments(monkeypatch, tmp_path):
+    """A function that computes the hash of instruments anew, in a folder of their own."""
+    for path, text in {
+        "conf/constraints.txt": "torch==2.13.0\n",
+        "conf/extensions/ledger.py": "LEDGER = 1\n",
+        "conf/extensions/replay.py": "REPLAY = 1\n",
+        "src/backwardpass/__init__.py": "TRACE = 1\n",
+        "src/backwardpass/deep/draw.py": "DRAW = 1\n",
+    }.items():
+        target = tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+    monkeypatch.setattr(sidecar, "CONF", tmp_path / "conf")
+    monkeypatch.setattr(sidecar, "_package", lambda name: tmp_path / "src" / name)
+
+    def compute() -> str:
+        sidecar.instruments.cache_clear()
+        return sidecar.instruments()
+
+    yield compute
+    sidecar.instruments.cache_clear()
+
+
+def test_instruments_are_stable(instruments):
+    """With nothing changed the hash is the same."""
+    assert instruments() == instruments()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "conf/constraints.txt",
+        "conf/extensions/ledger.py",
+        "src/backwardpass/__init__.py",
+        "src/backwardpass/deep/draw.py",
+    ],
+)
+def test_changed_instrument_is_another(instruments, tmp_path, path):
+    """A change in the constraints, an extension or the package makes all that was observed old."""
+    before = instruments()
+    with open(tmp_path / path, "a") as file:
+        file.write("# Changed.\n")
+    assert instruments() != before
+
+
+@pytest.mark.parametrize("change", ["renamed", "added", "removed", "swapped"])
+def test_files_count_with_their_names(instruments, tmp_path, change):
+    """A file that appears, goes, or trades its content with another is a change as well."""
+    before = instruments()
+    ledger, replay = (tmp_path / f"conf/extensions/{name}.py" for name in ("ledger", "replay"))
+    if change == "renamed":
+        ledger.rename(ledger.with_name("book.py"))
+    elif change == "added":
+        ledger.with_name("new.py").touch()
+    elif change == "removed":
+        ledger.unlink()
+    else:
+        first, second = ledger.read_text(), replay.read_text()
+        ledger.write_text(second)
+        replay.write_text(first)
+    assert instruments() != before
+
+
+def test_torch_is_an_instrument(instruments, monkeypatch):
+    """Another version of torch makes all that was observed old."""
+    before = instruments()
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "99.0")
+    assert instruments() != before
+
+
+def test_missing_package_says_what_to_do():
+    """Without the package of the instruments there is no build, and a message says so."""
+    with pytest.raises(ModuleNotFoundError, match="nopackage is not installed: pip install"):
+        sidecar._package("nopackage")
+
+
+def test_read_what_was_written(project):
+    """What was written is read again."""
+    script = project.script("")
+    sidecar.write(script, {"completed": True, "comparisons": []})
+    assert sidecar.read(script)["completed"] is True
+
+
+def test_changed_script_was_not_observed(project):
+    """Once the script changed, what was observed of it is not found."""
+    script = project.script("")
+    sidecar.write(script, {"completed": True})
+    script.write_text(script.read_text() + "# Changed.\n")
+    assert sidecar.read(script) is None
+
+
+def test_changed_instrument_was_not_used(project, monkeypatch):
+    """Once the instruments changed, what they observed before is not found."""
+    script = project.script("")
+    sidecar.write(script, {"completed": True})
+    monkeypatch.setattr(sidecar, "instruments", lambda: "others")
+    assert sidecar.read(script) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"key": 1}', '"text"'])
+def test_damaged_sidecar_is_none(project, content):
+    """A sidecar that is cut off, or something else, is as good as none."""
+    script = project.script("")
+    sidecar.write(script, {"completed": True})
+    sidecar.path(script).write_text(content)
+    assert sidecar.read(script) is None
+
+
+def test_missing_sidecar_is_none(project):
+    """A script that was never observed has no observation."""
+    assert sidecar.read(project.script("")) is None
+
+
+def test_written_all_or_nothing(project, monkeypatch):
+    """An interruption while a sidecar is written leaves the one that was there."""
+    script = project.script("")
+    sidecar.write(script, {"completed": True, "run": 1})
+
+    def interrupted(*paths):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    monkeypatch.setattr("pathlib.Path.replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sidecar.write(script, {"completed": True, "run": 2})
+    assert sidecar.read(script)["run"] == 1
+
+
+def test_same_observation_same_bytes(project):
+    """Written twice, a sidecar has the same bytes."""
+    script = project.script("")
+    sidecar.write(script, {"b": [1.5, None], "a": "text"})
+    first = sidecar.path(script).read_bytes()
+    sidecar.write(script, {"b": [1.5, None], "a": "text"})
+    assert sidecar.path(script).read_bytes() == first
+    assert json.loads(first)["b"] == [1.5, None]
+
+
+def test_scripts_in_order(project):
+    """Scripts come in the order of the gallery: by part, then by name."""
+    for name in ("b/plot_one", "a/plot_two", "a/plot_one", "a/helper"):
+        project.write(f"examples/{name}.py")
+    assert [sidecar.name(s) for s in sidecar.scripts()] == ["a/plot_one", "a/plot_two", "b/plot_one"]
+
+
+def test_script_by_name(project):
+    """A name in a directive leads to its script, and back."""
+    script = project.script("", "part/plot_one")
+    assert sidecar.script("part/plot_one") == script
+    assert sidecar.name(script) == "part/plot_one"
+
+
+@pytest.mark.parametrize(("existing", "listed"), [(["a/plot_one", "b/plot_two"], "a/plot_one, b/plot_two"), ([], "none")])
+def test_unknown_script_lists_the_known(project, existing, listed):
+    """A name that is no script's is answered with those there are."""
+    for name in existing:
+        project.script("", name)
+    with pytest.raises(LookupError, match=f'no script "a/plot_three" in examples/; there are: {listed}$'):
+        sidecar.script("a/plot_three")
+
+
+HEADED = ["examples/a/GALLERY_HEADER.rst", "examples/b/GALLERY_HEADER.rst"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "said"),
+    [
+        (["examples/a/plot_one.py", "examples/b/plot_two.py"], []),
+        (["examples/plot_one.py"], ["examples/plot_one.py: no build would run it; a script is"]),
+        (["examples/a/one.py"], ["examples/a/one.py: no build would run it; a script is"]),
+        (["examples/a/plot one.py"], ["examples/a/plot one.py: no build would run it"]),
+        (["examples/a/c/plot_one.py"], ["examples/a/c/plot_one.py: no build would run it"]),
+        (["examples/c/plot_one.py"], [".*its folder has no GALLERY_HEADER.rst"]),
+        (
+            ["examples/a/plot_one.py", "examples/b/plot_one.py"],
+            ["examples/b/plot_one.py: examples/a/plot_one.py has the same file name"],
+        ),
+    ],
+    ids=["none", "no part", "no plot_", "space", "too deep", "no header", "same name"],
+)  # fmt: skip
+def test_misplaced(project, paths, said):
+    """A script that no build would run, or would take for another, is named with the reason."""
+    import re
+
+    for path in [*HEADED, *paths]:
+        project.write(path)
+    found = list(sidecar.misplaced())
+    assert len(found) == len(said)
+    assert all(map(re.match, said, found))
+
+
+def test_orphans_are_removed(project):
+    """What was generated from a script that is gone is removed, and nothing else."""
+    project.script("", "a/plot_kept")
+    kept = [
+        "book/gallery/a/plot_kept.rst",
+        "book/gallery/a/plot_kept.observed.json",
+        "book/gallery/a/images/sphx_glr_plot_kept_001.png",
+        "book/gallery/a/images/thumb/sphx_glr_plot_kept_thumb.png",
+        "book/gallery/a/index.rst",
+        "book/gallery/index.rst",
+    ]
+    gone = [
+        "book/gallery/a/plot_gone.rst",
+        "book/gallery/a/plot_gone.py.md5",
+        "book/gallery/a/plot_gone.observed.json",
+        "book/gallery/a/plot_kept_2.zip",
+        "book/gallery/a/images/sphx_glr_plot_gone_001.png",
+        "book/gallery/a/images/thumb/sphx_glr_plot_gone_thumb.png",
+        "book/gallery/b/plot_kept.rst",
+        "book/gallery/b/images/sphx_glr_plot_kept_001.png",
+        "book/gallery/b/index.rst",
+    ]
+    for path in [*kept, *gone]:
+        project.write(path)
+    removed = {path.relative_to(project.root).as_posix() for path in sidecar.remove_orphans()}
+    assert removed == set(gone)
+    left = {p.relative_to(project.root).as_posix() for p in sidecar.GALLERY.rglob("*") if p.is_file()}
+    assert left == set(kept)
+    assert not (sidecar.GALLERY / "b").exists()

@@ -1,0 +1,86 @@
+"""What was compared is counted and shown as it was recorded."""
+
+import math
+import re
+
+from extensions import sidecar, verified
+from extensions.verified import Totals
+
+
+def made(name="w", kind="by hand", max_abs=0.0, **changes) -> dict:
+    """A comparison as a sidecar holds it."""
+    return {
+        "line": 3, "kind": kind, "name": name, "shapes": [[2, 3], [2, 3]], "max_abs": max_abs,
+        "rtol": 1e-7, "atol": 1e-7, "replayed_max_abs": 0.25,
+    } | changes  # fmt: skip
+
+
+OBSERVED = [
+    ("examples/a/plot_x.py", {"comparisons": [made(max_abs=1e-9), made(kind="equality", max_abs=1)]}),
+    ("examples/b/plot_y.py", {"comparisons": [made("v", max_abs=2e-9, line=7)]}),
+    ("examples/b/plot_z.py", {"comparisons": []}),
+]
+
+
+def test_totals():
+    """Scripts, comparisons by hand and equalities are counted apart; the worst is one by hand."""
+    assert str(Totals.of(OBSERVED)) == (
+        "3 scripts: 2 comparisons of a gradient by hand with autograd, 1 other equalities; "
+        'worst error by hand 2e-09 ("v", examples/b/plot_y.py:7)'
+    )
+
+
+def test_totals_of_nothing():
+    """A book that compares nothing says so."""
+    assert str(Totals.of([])).endswith("worst error by hand 0 (nothing was compared by hand)")
+
+
+def test_totals_without_an_error():
+    """A comparison whose error is unknown is counted, and is not the worst."""
+    totals = Totals.of([("examples/a/plot_x.py", {"comparisons": [made(max_abs=None)]})])
+    assert (totals.by_hand, totals.worst) == (1, 0.0)
+
+
+def test_row():
+    """A row shows the name, the kind, the shape, the error, what is allowed, and the replay."""
+    table = verified._table([made(max_abs=2e-9)], "caption", "css")
+    for shown in ("<code>w</code>", "by hand", "(2, 3)", "2e-09", "1e-07 + 1e-07·|value|", "0.25"):
+        assert shown in table
+
+
+def test_equality_shows_no_replay():
+    """For an equality the replay says nothing."""
+    assert "0.25" not in verified._table([made(kind="equality")], "caption", "css")
+
+
+def test_repeated_comparison_is_one_row():
+    """A comparison in a loop is one row: how often, the worst error, the least in the replay."""
+    group = [made(max_abs=error, replayed_max_abs=1 - error) for error in (0.0, 0.5, 0.25)]
+    table = verified._table(group, "caption", "css")
+    assert table.count("</tr>") == 2  # the header, and one
+    assert "(× 3)" in table
+    assert table.count("0.5<") == 2
+
+
+def test_names_are_escaped():
+    """A name is data of a script, and no markup."""
+    table = verified._table([made("<b>")], "<i>", "css")
+    assert "&lt;b&gt;" in table
+    assert not re.search("<[bi]>", table)
+
+
+def test_numbers():
+    """An error is shown with two digits, exact agreement as 0, an unknown one as a dash."""
+    shown = [verified._number(error) for error in (None, 0.0, 1.2345e-9, math.nan, math.inf)]
+    assert shown == ["–", "0", "1.2e-09", "nan", "inf"]
+
+
+def test_only_current_observations_count(project):
+    """A script that was not run as it is now is not in the ledger."""
+    current, stale = project.script("", "a/plot_x"), project.script("", "a/plot_y")
+    for script in (current, stale):
+        sidecar.write(script, {"comparisons": []})
+    before = verified._digest()
+    stale.write_text("changed")
+    assert [name for name, _ in verified.observations()] == ["examples/a/plot_x.py"]
+    assert verified._digest() != before
