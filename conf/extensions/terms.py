@@ -21,11 +21,11 @@ NOT_IN = (nodes.literal, nodes.reference, addnodes.pending_xref, nodes.math, nod
 def terms(source: str) -> list[str]:
     r"""The terms that a page's glossary defines.
 
-    >>> terms("```{glossary}\nleaf\n: A tensor.\n\nsaved tensor\n: A value.\n```")
+    >>> terms("```{glossary}\nleaf\n  A tensor.\n\nsaved tensor\n  A value.\n```")
     ['leaf', 'saved tensor']
     """
     glossary = re.search(r"^```\{glossary\}\n(.*?)^```", source, re.MULTILINE | re.DOTALL)
-    return re.findall(r"^(\S.*)\n:", glossary.group(1), re.MULTILINE) if glossary else []
+    return re.findall(r"^(\S.*)\n  \S", glossary.group(1), re.MULTILINE) if glossary else []
 
 
 @cache
