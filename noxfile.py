@@ -63,6 +63,19 @@ def bench(session: nox.Session) -> None:
     run(session, "conf/bench.py", *session.posargs)
 
 
+@nox.session(venv_backend="venv", reuse_venv=True)
+def oldest(session: nox.Session) -> None:
+    """Run every gallery script on the oldest PyTorch that the pages name; a large download."""
+    torch = PROJECT["tool"]["backwardpass"]["oldest-torch"]
+    session.install(f"torch=={torch}", "numpy", "matplotlib")
+    scripts = [path.resolve() for path in sorted(Path("examples").glob("*/plot_*.py"))]
+    with session.chdir(session.create_tmp()):
+        for script in scripts:
+            session.run(
+                "python", "-W", "ignore", str(script), env={"MPLBACKEND": "agg"}, silent=True
+            )
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """Test the instruments, the extensions and every gallery script; arguments go to pytest."""

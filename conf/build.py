@@ -308,9 +308,10 @@ def _publish(staged: Path) -> Path:
 
 
 def _sweep(pages: Path) -> None:
-    """Remove the images and downloads that no page names any more: Sphinx only ever adds to them."""
+    """Remove the images and downloads that no page names any more: Sphinx only adds to them."""
     text = "\n".join(page.read_text("utf-8") for page in pages.rglob("*.html"))
-    named = {unquote(name) for name in re.findall(r"""\b_(?:images|downloads)/([^"'?#,\s]+)""", text)}
+    found = re.findall(r"""\b_(?:images|downloads)/([^"'?#,\s]+)""", text)
+    named = {unquote(name) for name in found}
     for folder in (pages / "_images", pages / "_downloads"):
         for path in folder.rglob("*"):
             if path.is_file() and path.relative_to(folder).as_posix() not in named:

@@ -110,8 +110,9 @@ if not hasattr(os, "fork"):
 @pytest.fixture(scope="module")
 def runs():
     """Both ways to run every script, at the same time."""
+    ways = ("bare", "observed")
     with ThreadPoolExecutor() as threads:
-        return dict(zip(("bare", "observed"), threads.map(run_all, ("bare", "observed")), strict=True))
+        return dict(zip(ways, threads.map(run_all, ways), strict=True))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The commands of the project: what they say before anything can go wrong, and what they install."""
+"""The commands of the project: what they say when something is missing, and what they install."""
 
 import importlib.util
 import re

@@ -8,7 +8,6 @@ import tomllib
 from importlib import metadata
 from urllib.parse import urlencode
 
-from packaging.requirements import Requirement
 from packaging.version import Version
 from sphinx.application import Sphinx
 
@@ -17,12 +16,11 @@ from .sidecar import ROOT
 
 def made_with() -> str:
     """The versions behind the pages, and those the scripts are meant for."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    needed = next(r for r in map(Requirement, project["dependencies"]) if r.name == "torch")
-    oldest = next(s.version for s in needed.specifier if s.operator == ">=")
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    version, oldest = settings["project"]["version"], settings["tool"]["backwardpass"]
     return (
-        f"The Backward Pass {project['version']}, made with PyTorch {torch_version()} and Python "
-        f"{platform.python_version()}. Scripts are meant for PyTorch {oldest} or newer."
+        f"The Backward Pass {version}, made with PyTorch {torch_version()} and Python "
+        f"{platform.python_version()}. Scripts run on PyTorch {oldest['oldest-torch']} or newer."
     )
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import zipfile
 from pathlib import Path
+from textwrap import indent
 
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -59,7 +60,9 @@ def figures(block, block_vars: dict, gallery_conf: dict) -> str:
     """
     from sphinx_gallery.scrapers import matplotlib_scraper
 
-    return matplotlib_scraper(block, block_vars, gallery_conf)
+    shown = matplotlib_scraper(block, block_vars, gallery_conf)
+    # In a frame of its own: on a phone a figure shrinks as far as it can be read, then scrolls.
+    return f"\n.. container:: bp-frame\n\n{indent(shown, '   ')}\n" if shown.strip() else ""
 
 
 def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
@@ -134,6 +137,13 @@ def without_toctrees(app: Sphinx, docname: str, source: list[str]) -> None:
         source[0] = re.sub(r"^\.\. toctree::\n(?:[ \t]+\S.*\n|\n)*", "", source[0], flags=re.M)
 
 
+def without_tags(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Drop the places for tags, which no script has: every part has one, all with the same id."""
+    if docname == "gallery/index":
+        place = r"^\.\. raw:: html\n\n[ ]+<div id='sg-tag-list'.*\n"
+        source[0] = re.sub(place, "", source[0], flags=re.M)
+
+
 def _raised(script: Path, trace: str) -> Failure:
     """The failure of a script that raised what none of its comparisons explains."""
     lines = re.findall(rf'File "{re.escape(str(script))}", line (\d+)', trace)
@@ -188,4 +198,5 @@ def setup(app: Sphinx) -> dict:
     app.connect("builder-inited", prepare, priority=400)
     app.connect("builder-inited", report, priority=600)
     app.connect("source-read", without_toctrees)
+    app.connect("source-read", without_tags)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

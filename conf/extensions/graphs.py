@@ -23,6 +23,8 @@ class BackwardGraph(ObservedDirective):
     def show(self, script: Path, observed: dict) -> list[nodes.Node]:
         number = self.options.get("graph", 1)
         drawing = self.numbered(observed["drawings"], number, "draws a graph")
+        if not drawing["svg"]:
+            return []  # why it could not be drawn is reported once, by the gallery
         return [raw(_drawing(drawing["svg"]))]
 
 

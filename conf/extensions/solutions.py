@@ -22,7 +22,15 @@ def depart(translator, node: solution_node) -> None:
     translator.body.append("</details>\n")
 
 
+def tell_apart(app: Sphinx, doctree: nodes.document) -> None:
+    """Number the ids of contents: sphinx-exercise gives those of one page all the same."""
+    for number, section in enumerate(doctree.findall(nodes.section)):
+        if section["ids"] in (["exercise-content"], ["solution-content"]):
+            section["ids"] = [f"{section['ids'][0]}-{number}"]
+
+
 def setup(app: Sphinx) -> dict:
     app.setup_extension("sphinx_exercise")
     app.add_node(solution_node, override=True, html=(visit, depart))
+    app.connect("doctree-read", tell_apart)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -195,7 +195,7 @@ print("stored as", single.grad.dtype)
 try:
     single.grad = torch.ones(3, dtype=torch.float64)
 except RuntimeError as error:
-    assert "with dtype 'double' to a tensor with grad_dtype 'Float'" in str(error)
+    assert "assign a gradient with dtype 'double' to a tensor with" in str(error)
     print(str(error).split(". ")[0])
 
 # %%

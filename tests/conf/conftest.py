@@ -1,10 +1,10 @@
 """Miniature books: this project's ``conf/`` around chapters and scripts written by a test."""
 
+import contextlib
 import importlib.util
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import uuid
@@ -86,7 +86,7 @@ class Book:
         self.ran.write_text("")
         self.mark = uuid.uuid4().hex
         package = importlib.util.find_spec("backwardpass").submodule_search_locations[0]
-        path = [str(Path(package).parent), *filter(None, [environment.pop("PYTHONPATH", "")])]
+        path = [environment.pop("PYTHONPATH", ""), str(Path(package).parent)]
         with open(self.root / "log.txt", "wb") as log:
             return subprocess.Popen(
                 [sys.executable, "conf/build.py", *arguments],
@@ -96,7 +96,7 @@ class Book:
                 stderr=subprocess.STDOUT,
                 env=os.environ
                 | {
-                    "PYTHONPATH": os.pathsep.join(reversed(path)),
+                    "PYTHONPATH": os.pathsep.join(filter(None, path)),
                     MARK: self.mark,
                     RAN: str(self.ran),
                     "OMP_NUM_THREADS": "1",
@@ -106,9 +106,14 @@ class Book:
 
     def finish(self, process: subprocess.Popen) -> Built:
         """Wait for a build, and collect what it left."""
-        status = process.wait(timeout=180)
-        survivors = self.processes()
-        described = tuple(" ".join(survivor.cmdline()) for survivor in survivors)
+        try:
+            status = process.wait(timeout=300)
+        except subprocess.TimeoutExpired:
+            self.kill(process)
+            pytest.fail(f"the build did not end:\n{self.log()}")
+        # What was sent a signal needs a moment to end.
+        _, survivors = psutil.wait_procs(self.processes(), timeout=10)
+        described = tuple(str(survivor) for survivor in survivors)
         for survivor in survivors:
             survivor.kill()
         return Built(status, self.log(), tuple(self.ran.read_text().split()), described)
@@ -127,9 +132,12 @@ class Book:
 
     def kill(self, process: subprocess.Popen) -> None:
         """End every process of a build at once, so that none can tidy up."""
-        for member in self.processes():
-            member.send_signal(signal.SIGKILL)
-        process.wait(timeout=60)
+        while members := self.processes():
+            for member in members:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    member.kill()
+            process.wait(timeout=60)
+            psutil.wait_procs(members, timeout=60)
 
     def published(self) -> dict[str, bytes]:
         """Every file a reader would be served."""
@@ -140,9 +148,7 @@ class Book:
 
 def _has(process: psutil.Process, mark: str) -> bool:
     try:
-        return (
-            process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
-        )
+        return process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
 

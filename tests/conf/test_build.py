@@ -46,16 +46,16 @@ def problems(root, warnings: str) -> list[str]:
 @pytest.mark.parametrize(
     ("warning", "told"),
     [
-        ("ROOT/book/a.md:7: WARNING: undefined label: 'x' [ref.ref]", "book/a.md:7: undefined label: 'x' [ref.ref]"),
+        ("ROOT/book/a.md:7: WARNING: no label [ref.ref]", "book/a.md:7: no label [ref.ref]"),
         ("ROOT/book/a.md: WARNING: no line", "book/a.md: no line"),
         ("WARNING: nowhere", "nowhere"),
         ("ROOT/book/a.md:7: ERROR: worse", "book/a.md:7: worse"),
         ("\x1b[91mROOT/book/a.md:7: WARNING: red\x1b[39;49;00m", "book/a.md:7: red"),
-        ("examples/p/plot_x.py:3: WARNING: one\n  two\n\nthree [gate.nan]", "examples/p/plot_x.py:3: one\n  two\n\nthree [gate.nan]"),
+        ("ROOT/book/a.md:7: WARNING: one\n  two\n\nthree", "book/a.md:7: one\n  two\n\nthree"),
         ("ROOT/book/a.md:7: WARNING: in ROOT/conf/x.py", "book/a.md:7: in conf/x.py"),
     ],
     ids=["place", "no line", "no place", "error", "colour", "several lines", "paths"],
-)  # fmt: skip
+)
 def test_warning_is_told_as_a_problem(root, warning, told):
     """A warning is told with its place below the root, and all of its text."""
     assert problems(root, warning) == [told]
@@ -68,8 +68,8 @@ def test_warnings_are_told_once_in_their_order(root):
 
 def test_traceback_of_a_script_is_told_by_its_gate(root):
     """The traceback sphinx-gallery warns of is left out: a gate says the same, shorter."""
-    told = problems(root, "WARNING: plot_x\n\nTraceback\n [sphinx_gallery.example_error]\nWARNING: b")
-    assert told == ["b"]
+    traceback = "WARNING: plot_x\n\nTraceback\n [sphinx_gallery.example_error]\n"
+    assert problems(root, f"{traceback}WARNING: b") == ["b"]
 
 
 def test_no_warnings_file(root):
@@ -151,13 +151,13 @@ def test_stage_with_a_deleted_source_is_discarded(root, stage, gone):
     assert files(stage) == set()
 
 
-@pytest.mark.parametrize("sources", [None, "", "[", "{}"])
+@pytest.mark.parametrize("sources", [None, "", "["], ids=["none", "empty", "cut off"])
 def test_stage_of_a_failure_is_discarded(stage, sources):
     """What a failed or interrupted build has read is thrown away."""
     path = stage / "sources.json"
     path.unlink() if sources is None else path.write_text(sources)
     build._discard_what_cannot_be_trusted(stage)
-    assert files(stage) == (set() if sources != "{}" else {"pages/a.html"})
+    assert files(stage) == set()
 
 
 def test_interrupted_publication_is_undone(root, stage):
@@ -186,9 +186,12 @@ def test_publication_replaces_everything(root):
 def test_images_that_no_page_names_are_swept(root):
     """Images and downloads are published if a page names them, in whatever attribute."""
     pages = root / "pages"
-    write(pages, "index.html", '<img src="_images/a.png" srcset="_images/b.png, _images/c%20d.png 2x">')
-    write(pages, "deep/page.html", '<a href="../_downloads/12ab/x.py?v=1#top"><img src="../_images/e.svg">')
-    kept = {"_images/a.png", "_images/b.png", "_images/c d.png", "_images/e.svg", "_downloads/12ab/x.py"}
+    html = '<img src="_images/a.png" srcset="_images/b.png, _images/c%20d.png 2x">'
+    write(pages, "index.html", html)
+    html = '<a href="../_downloads/12ab/x.py?v=1#top"><img src="../_images/e.svg">'
+    write(pages, "deep/page.html", html)
+    kept = {f"_images/{name}" for name in ("a.png", "b.png", "c d.png", "e.svg")}
+    kept.add("_downloads/12ab/x.py")
     for path in [*kept, "_images/old.png", "_downloads/34cd/y.py", "_static/unnamed.css"]:
         write(pages, path)
     build._sweep(pages)

@@ -80,8 +80,13 @@ def test_setting_arrives(loaded, name):
         assert found == said
 
 
+def test_gallery_settings_are_read():
+    """Each setting of sphinx-gallery is one it knows."""
+    assert SETTINGS["sphinx"]["config"]["sphinx_gallery_conf"].keys() <= DEFAULT_GALLERY_CONF.keys()
+
+
 def test_strict(loaded):
-    """References are checked, and failures of scripts and cells are all listed, not only the first."""
+    """References are checked, and all that fails is listed, not only the first of it."""
     values = loaded["values"]
     assert values["nitpicky"] is True
     assert values["nb_execution_raise_on_error"] is False
@@ -104,7 +109,7 @@ def test_unwanted_extensions_are_gone(loaded):
 
 
 def test_wanted_extensions_are_loaded(loaded):
-    """What Jupyter Book adds and the book relies on is loaded, and so is every one of the book's."""
+    """What the book relies on is loaded, Jupyter Book's extensions and its own."""
     wanted = {"myst_nb", "sphinx_external_toc", "sphinx_design", "sphinx_copybutton"}
     assert wanted | set(SETTINGS["sphinx"]["extra_extensions"]) <= set(loaded["extensions"])
 

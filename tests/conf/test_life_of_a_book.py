@@ -284,7 +284,7 @@ def elsewhere(make_book, book, recovered):
 
     def copy(name: str):
         other = make_book(name)
-        for folder in ("conf", "book", "examples"):
+        for folder in ("conf", "_static", "book", "examples"):
             ignored = shutil.ignore_patterns("gallery", "__pycache__", "sg_execution_times.rst")
             shutil.rmtree(other.root / folder, ignore_errors=True)
             shutil.copytree(book.root / folder, other.root / folder, ignore=ignored)
@@ -301,7 +301,7 @@ def second(elsewhere):
 @pytest.fixture(scope="module")
 def anew(second):
     """Everything from nothing, two scripts at a time."""
-    return step(second, "--jobs", "2")
+    return step(second, "--jobs", "2", BACKWARDPASS_ENOUGH_FOR_WORKERS="1")
 
 
 @pytest.fixture(scope="module")
@@ -332,7 +332,8 @@ def interrupted(book, where: str, end) -> Step:
     pipe = book.root / "pipe"
     if not pipe.exists():
         os.mkfifo(pipe)
-    process = book.start("--jobs", "2", **{where: str(pipe)})
+    workers = {"BACKWARDPASS_ENOUGH_FOR_WORKERS": "1"}
+    process = book.start("--jobs", "2", **workers, **{where: str(pipe)})
     reader = os.open(pipe, os.O_RDWR)  # for both: so that it can be opened before it is written
     try:
         ready, _, _ = select.select([reader], [], [], 120)

@@ -56,7 +56,8 @@ def test_footer_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("show", "code", "output"), [("both", True, True), ("code", True, False), ("output", False, True)]
+    ("show", "code", "output"),
+    [("both", True, True), ("code", True, False), ("output", False, True)],
 )
 def test_what_is_shown(show, code, output):
     """Code, output, or both are shown, each whole."""

@@ -8,7 +8,7 @@ from extensions import gallery, sidecar
 
 
 def test_forgets_what_a_run_left(project):
-    """Before a script runs, what an earlier run left is gone: its thumbnail too, and only its own."""
+    """Before a script runs, what its earlier run left is gone, its thumbnail included."""
     script = project.script("", "part/plot_x")
     gone = [
         "plot_x.observed.json",
@@ -47,22 +47,23 @@ def test_only_success_is_kept(project, observed, current):
 
 
 @pytest.mark.parametrize(
-    ("trace", "line", "message"),
+    ("frames", "error", "line"),
     [
-        ('  File "{0}", line 3, in <module>\nValueError: simple', 3, "raises ValueError: simple"),
-        ('  File "{0}", line 9, in <module>\n  File "{0}", line 4, in f\nKeyError: 1', 4, "raises KeyError: 1"),
-        ('  File "{0}", line 3, in <module>\n  File "/lib/torch.py", line 70\nTypeError', 3, "raises TypeError"),
-        ('  File "{0}", line 3\nValueError: one\ntwo\n\n  three', 3, "raises ValueError: one\ntwo\n\n  three"),
-        ('  File "{0}", line 5\n    x = = 1\n        ^\nSyntaxError: invalid', 5, "raises SyntaxError: invalid"),
-        ("ImportError: no line", None, "raises ImportError: no line"),
+        ('  File "{0}", line 3, in <module>', "ValueError: simple", 3),
+        ('  File "{0}", line 9, in <module>\n  File "{0}", line 4, in f', "KeyError: 1", 4),
+        ('  File "{0}", line 3, in <module>\n  File "/lib/torch.py", line 70', "TypeError", 3),
+        ('  File "{0}", line 3, in <module>', "ValueError: one\ntwo\n\n  three", 3),
+        ('  File "{0}", line 5\n    x = = 1\n        ^', "SyntaxError: invalid", 5),
+        ("", "ImportError: no line", None),
     ],
     ids=["simple", "in a function", "in a library", "several lines", "syntax", "no line"],
-)  # fmt: skip
-def test_what_was_raised(project, trace, line, message):
+)
+def test_what_was_raised(project, frames, error, line):
     """An exception is told whole, at the innermost line of the script."""
     script = project.script("", "part/plot_x")
-    failure = gallery._raised(script, "Traceback (most recent call last):\n" + trace.format(script))
-    assert (failure.line, failure.message) == (line, message)
+    trace = f"Traceback (most recent call last):\n{frames.format(script)}\n{error}\n"
+    failure = gallery._raised(script, trace)
+    assert (failure.line, failure.message) == (line, f"raises {error}")
     assert failure.script == "examples/part/plot_x.py"
 
 

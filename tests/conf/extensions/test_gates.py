@@ -114,7 +114,7 @@ def test_equality_may_be_in_single_precision():
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"shapes": ((2,), (3,)), "max_abs": None}, "shape (2,), float64 against shape (3,), float64"),
+        ({"shapes": ((2,), (3,)), "max_abs": None}, "(2,), float64 against shape (3,), float64"),
         ({"shapes": ((2,), None), "dtypes": ("float64", "NoneType"), "max_abs": None}, "NoneType"),
         ({"dtypes": ("float32", "float64"), "max_abs": 2.0}, "largest absolute error 2"),
         ({"max_abs": 0.0}, "layouts"),
@@ -170,4 +170,5 @@ def test_gate_names_are_those_the_book_lists():
 
 def test_failure_without_a_line():
     """A failure that belongs to no line is placed in its file."""
-    assert str(Failure("examples/p/plot_x.py", None, "nothing", "why")) == "examples/p/plot_x.py: why"
+    failure = Failure("examples/p/plot_x.py", None, "nothing", "why")
+    assert str(failure) == "examples/p/plot_x.py: why"

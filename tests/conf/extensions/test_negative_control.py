@@ -35,9 +35,14 @@ def test_what_was_raised_is_returned(project):
 def test_leaves_no_trace(project, capsys):
     """The script's output, its files, its folder and its settings are gone afterwards."""
     before = os.getcwd()
-    source = "import os, torch\ntorch.set_default_dtype(torch.float64)\nopen('f', 'w')\nos.chdir('..')"
-    script = project.script(CHECKED)
-    falsify(script, source.replace("open('f', 'w')", "open('f', 'w').close()\nprint(1)"))
+    falsify(
+        project.script(CHECKED),
+        "import os, torch\n"
+        "torch.set_default_dtype(torch.float64)\n"
+        "open('f', 'w').close()\n"
+        "print(1)\n"
+        "os.chdir('..')\n",
+    )
     assert os.getcwd() == before
     assert not os.path.exists("f")
     assert torch.get_default_dtype() is torch.float32

@@ -7,12 +7,13 @@ import sys
 import types
 import weakref
 
-import backwardpass
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
 from extensions import gallery, observation, sidecar
+
+import backwardpass
 
 
 @pytest.fixture
@@ -82,15 +83,19 @@ def test_script_that_exits_did_not_reach_its_end(project):
 
 def test_everything_is_undone(project):
     """After a script that raises, torch is as it was, and the script's nodes have no hooks."""
-    functions = ["backward", "grad", "_make_grads", "gradcheck"]
-    before = [getattr(torch.autograd, name) for name in functions], torch.testing.assert_close
+
+    def functions():
+        names = ("backward", "grad", "_make_grads", "gradcheck")
+        return [getattr(torch.autograd, name) for name in names], torch.testing.assert_close
+
+    before = functions()
     project.observe("1 / 0")
-    assert ([getattr(torch.autograd, name) for name in functions], torch.testing.assert_close) == before
+    assert functions() == before
 
 
 def test_no_graph_is_kept_alive(project, witness):
     """A graph, and what it saved, is freed when the script drops it, not when it is published."""
-    observed, error = project.observe(
+    _, error = project.observe(
         """
         import witness
 
@@ -125,7 +130,7 @@ def test_nothing_is_alive_after_a_script(project, witness):
 
 def test_gradients_are_stolen_as_ever(project):
     """Recording holds no cotangent: a leaf's gradient is taken over and not copied."""
-    observed, error = project.observe(
+    _, error = project.observe(
         """
         w = torch.ones(3, requires_grad=True)
         held = []
@@ -177,9 +182,12 @@ CHANGES = {
     "warnings shown once": ("torch.set_warn_always(False)", torch.is_warn_always_enabled),
     "seed of torch": ("torch.manual_seed(9)", torch.initial_seed),
     "seed of random": ("import random; random.seed(9)", random.getstate),
-    "seed of NumPy": ("import numpy; numpy.random.seed(9)", lambda: np.random.get_state()[1].tolist()),
+    "seed of NumPy": (
+        "import numpy; numpy.random.seed(9)",
+        lambda: np.random.get_state()[1].tolist(),
+    ),
     "figures": ("import matplotlib.pyplot as plt; plt.figure()", plt.get_fignums),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("what", CHANGES)
@@ -197,7 +205,9 @@ def test_reset(what):
 
 def test_names_are_those_of_the_running_script(project):
     """Drawings are labelled with the names a script has when its backward pass runs."""
-    observed, _ = project.observe("weight = torch.ones(3, requires_grad=True)\nweight.sum().backward()")
+    observed, _ = project.observe(
+        "weight = torch.ones(3, requires_grad=True)\nweight.sum().backward()"
+    )
     labels = [{node["label"] for node in p["graph"]["nodes"]} for p in observed["passes"]]
     assert labels[0] >= {"x", "loss"}
     assert labels[1] >= {"weight"}
@@ -210,7 +220,8 @@ def test_graph_that_cannot_be_drawn(project, monkeypatch):
         raise RuntimeError("no Graphviz here")
 
     monkeypatch.setattr(backwardpass.Graph, "to_svg", fails)
-    watched = observation.Observation(project.script("torch.testing.assert_close({'x': dx}, {'x': x.grad})"))
+    script = project.script("torch.testing.assert_close({'x': dx}, {'x': x.grad})")
+    watched = observation.Observation(script)
     watched.start()
     x = torch.ones(3, requires_grad=True)
     watched.draw(x.sum().grad_fn, {"x": x}, "A graph", 4)
@@ -266,8 +277,9 @@ def test_block_that_compares_shows_its_comparisons(project, monkeypatch):
     watched.abandon()
     values = {"example_globals": {}}
     assert gallery.scrape(block("import torch\n\nx = 1\n", 1), values, {}) == ""
-    shown = gallery.scrape(block("\n" * 3, project.lines_before), values, {})
-    assert f".. verified:: part/plot_script\n   :lines: {project.lines_before}-{project.lines_before + 3}\n" in shown
+    first = project.lines_before
+    shown = gallery.scrape(block("\n" * 3, first), values, {})
+    assert f".. verified:: part/plot_script\n   :lines: {first}-{first + 3}\n" in shown
 
 
 def test_torch_is_imported_only_to_execute():
@@ -277,7 +289,8 @@ def test_torch_is_imported_only_to_execute():
         for path in (sidecar.CONF / "extensions").glob("[!_]*.py")
         if path.stem not in ("ledger", "replay", "observation")  # these are for execution
     )
-    code = f"import sys; sys.path.insert(0, {str(sidecar.CONF)!r}); import {names}; print(*sys.modules)"
+    code = f"import sys; sys.path.insert(0, {str(sidecar.CONF)!r}); import {names}\n"
+    code += "print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "sphinx" in done.stdout.split()
     assert {"torch", "matplotlib.pyplot", "backwardpass"} & set(done.stdout.split()) == set()

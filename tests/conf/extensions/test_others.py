@@ -16,7 +16,9 @@ def test_inventory_entries():
     ]
 
 
-@pytest.mark.parametrize("line", ["torch.Tensor", "class torch.Tensor", "py:class a b c", "torch py:class"])
+@pytest.mark.parametrize(
+    "line", ["torch.Tensor", "class torch.Tensor", "py:class a b c", "torch py:class"]
+)
 def test_inventory_line_that_cannot_be_read(line):
     """A wrong line of the inventory is named, with its number and what it should be."""
     with pytest.raises(ConfigError, match=r"torch\.txt:2: a line is «py:kind name»"):

@@ -1,5 +1,7 @@
 """One page is found by its path, and built with the scripts it shows."""
 
+import re
+
 import pytest
 from extensions import selection
 
@@ -40,7 +42,7 @@ def test_resolve(book, path, absolute):
 )
 def test_neither_script_nor_chapter(book, path):
     """Anything else is answered with what can be given."""
-    with pytest.raises(LookupError, match="neither a script .* nor a chapter .*project's root"):
+    with pytest.raises(LookupError, match=r"neither a script .* nor a chapter .*project's root"):
         selection.resolve(path)
 
 
@@ -72,9 +74,11 @@ def test_whole_book_is_not_restricted():
 )
 def test_restriction(book, path, runs, docname):
     """Only the page is read, and only the scripts it needs are run."""
-    import re
-
-    settings = {"extensions": ["sphinx_external_toc"], "suppress_warnings": [], "sphinx_gallery_conf": {}}
+    settings = {
+        "extensions": ["sphinx_external_toc"],
+        "suppress_warnings": [],
+        "sphinx_gallery_conf": {},
+    }
     selection.apply(path, settings)
     pattern = settings["sphinx_gallery_conf"]["filename_pattern"]
     scripts = ["part/plot_x", "part/plot_y", "part/plot_x_2", "part/xplot_x"]

@@ -15,8 +15,9 @@ def made(name="w", kind="by hand", max_abs=0.0, **changes) -> dict:
     } | changes  # fmt: skip
 
 
+EQUALITY = made(kind="equality", max_abs=1)
 OBSERVED = [
-    ("examples/a/plot_x.py", {"comparisons": [made(max_abs=1e-9), made(kind="equality", max_abs=1)]}),
+    ("examples/a/plot_x.py", {"comparisons": [made(max_abs=1e-9), EQUALITY]}),
     ("examples/b/plot_y.py", {"comparisons": [made("v", max_abs=2e-9, line=7)]}),
     ("examples/b/plot_z.py", {"comparisons": []}),
 ]
