@@ -148,9 +148,13 @@ def _row(group: list[dict]) -> tuple:
         worst["kind"],
         ", ".join(shapes) or "–",
         _number(worst["max_abs"]),
-        f"{worst['atol']:.0e} + {worst['rtol']:.0e}·|value|",
+        _allowed(worst["atol"], worst["rtol"]),
         moved,
     )
+
+
+def _allowed(atol: float, rtol: float) -> str:
+    return f"{atol:.0e} + {rtol:.0e}·|value|" if atol or rtol else "none"
 
 
 def _number(error: float | None) -> str:

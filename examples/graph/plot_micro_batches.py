@@ -5,7 +5,7 @@ Micro-batches that add up to a batch
 A batch too large for memory is run in pieces, and the gradients add up in ``.grad`` before the one
 optimizer step. Whether the sum is the gradient of the whole batch depends on how each piece is
 weighted, and the usual ``loss / steps`` is right for a mean over pieces of equal size and for
-nothing else. Every gradient here, the wrong ones included, is derived by hand and met by autograd.
+nothing else. Every such sum, the wrong ones included, is derived by hand and met by autograd.
 Look at the figure: the error of the usual weights grows with how unequal the pieces are.
 """
 

@@ -150,7 +150,7 @@ parameters = start
 for X, T in batches:
     found = gradients(parameters, X, T)
     parameters = {name: value - rate * found[name] for name, value in parameters.items()}
-print(*parameters)
+print({name: tuple(gradient.shape) for name, gradient in found.items()})
 
 # %%
 # By hand against the loop

@@ -55,8 +55,8 @@ loss.grad_fn
 # %%
 # The gradients by hand
 # ---------------------
-# Write :math:`\bar{v}` for the gradient of the loss with respect to ``v``. It has the shape of
-# ``v``. The mean hands :math:`1/NK` to each element, so :math:`\bar{s}_{nk} = 1/NK`; the square
+# A bar marks the gradient of the loss with respect to what is under it, and has the same shape.
+# The mean hands :math:`1/NK` to each element, so :math:`\bar{s}_{nk} = 1/NK`; the square
 # gives :math:`\bar{r} = 2\,r \odot \bar{s}`; subtracting a constant and adding two terms change
 # nothing, so :math:`\bar{y} = \bar{p}_2 = \bar{r}`. A broadcast bias is used once for each
 # example, so its gradient is a sum over the batch. A product :math:`p = hA` gives :math:`\bar{h}

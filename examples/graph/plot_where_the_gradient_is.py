@@ -6,7 +6,7 @@ A backward pass computes a gradient for every tensor on its way and keeps few of
 depends on what a tensor is and on what was asked of it; the table below is made by running a pass
 over nine tensors and looking. Then one leaf is followed closely: which hook still sees ``None``,
 which object ``.grad`` is after a second pass, and in which layout and precision it is stored. Look
-at the leaf that has no gradient, and at the tensor that is no leaf and has one.
+at the leaves that have no gradient, and at the tensor that is no leaf and has one.
 """
 
 # %%

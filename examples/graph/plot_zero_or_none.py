@@ -91,8 +91,8 @@ for name, make in makers.items():
 # %%
 # The step that zeros make, by hand
 # ---------------------------------
-# With momentum :math:`\mu`, :math:`v \leftarrow \mu v + g` and :math:`e \leftarrow e - \eta v`: a
-# gradient of zero still leaves :math:`\mu v`. With weight decay :math:`\lambda` the gradient is
+# With momentum :math:`\mu`, :math:`m \leftarrow \mu m + g` and :math:`e \leftarrow e - \eta m`: a
+# gradient of zero still leaves :math:`\mu m`. With weight decay :math:`\lambda` the gradient is
 # :math:`g + \lambda e` before anything else, and never zero.
 
 g = gradient(start)
@@ -118,13 +118,13 @@ print("weight decay:", decay_1, "->", decay_2)
 
 def by_hand(zeros):
     """e after each step."""
-    e, v, path = start, None, []
+    e, m, path = start, None, []
     for step in range(12):
         used = step % 3 == 0
         if used or zeros:
             g = (gradient(e) if used else 0) + 0.05 * e
-            v = g if v is None else 0.9 * v + g
-            e = e - lr * v
+            m = g if m is None else 0.9 * m + g
+            e = e - lr * m
         path.append(e)
     return torch.stack(path)
 

@@ -162,8 +162,9 @@ print("twelve movements pass; with += instead of index_add:", left.item(), "agai
 # %%
 # Shapes along a chain of movements
 # ---------------------------------
-# Four movements and a sum, which is a movement too: all cotangents of a sum are copies of one. Each
-# node turns one of them round. What is saved is an index and never a value: places suffice.
+# Four movements and a sum, whose matrix is a single row of ones: its adjoint copies one cotangent
+# to all entries. Each node turns one of them round. What is saved is an index and never a value:
+# places suffice.
 
 rows = x[twice]  # (3, 3, 4)
 turned = rows.permute(2, 0, 1)  # (4, 3, 3)

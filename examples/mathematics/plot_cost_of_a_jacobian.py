@@ -6,7 +6,7 @@ Time differs from machine to machine; floating-point operations can be counted, 
 same everywhere. Counted here: where to put the brackets in a product of matrices, what the backward
 pass of a linear layer costs, and what a full Jacobian costs by rows and by columns. A pass costs a
 small multiple of one evaluation of the function, whatever the shape of the Jacobian. Look at the
-figure: of two ways to fill one matrix each is ten times cheaper than the other somewhere.
+figure: of two ways to fill one matrix each is many times cheaper than the other somewhere.
 """
 
 # %%

@@ -138,10 +138,10 @@ for path, value in contribution.items():
 # ----------------------
 #
 # Two of the four paths share the last step from :math:`b` to :math:`x`.
-# Add at :math:`b` first, and that step is made once:
+# Add at :math:`b` first, and that step is made once. With a bar for the gradient of :math:`L`:
 #
-# .. math:: \nabla_b L = u^\top P + (u^\top Q) J_{cb}, \qquad
-#           \nabla_x L = (\nabla_b L) J_{bx} + (u^\top Q) J_{cx} + u^\top S .
+# .. math:: \bar b = u^\top P + (u^\top Q) J_{cb}, \qquad
+#           \bar x = \bar b J_{bx} + (u^\top Q) J_{cx} + u^\top S .
 #
 # Four paths have become three arrivals at :math:`x`, the three edges counted above.
 

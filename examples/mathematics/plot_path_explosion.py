@@ -6,9 +6,9 @@ Doubling a value fifty times with ``y = y + y`` records fifty nodes, and each ha
 one before it.
 The number of paths from the end to the leaf is :math:`2^{50}`, about :math:`10^{15}`, and the
 gradient is the sum over all of them.
-A walk that follows each path would take years; a walk that waits at each node until everything has
-arrived visits 51.
-Look at the two curves of the figure, and note that the exact answer costs no more than a chain.
+A walk that follows each path makes :math:`2^{51} - 1` calls; a walk that waits at each node until
+everything has arrived visits 51.
+Look at the two curves of the figure: the exact answer costs no more than a chain does.
 """
 
 # %%
@@ -20,6 +20,8 @@ Look at the two curves of the figure, and note that the exact answer costs no mo
 #
 # .. math:: y_{k+1} = y_k + y_k, \qquad
 #           \frac{d y_{50}}{d x} = \sum_{\text{paths}} 1 = 2^{50} .
+
+from collections import Counter
 
 import matplotlib.pyplot as plt
 import torch
@@ -87,7 +89,8 @@ def arrivals(root):
     return count
 
 
-print(sorted(arrivals(y.grad_fn).values()))
+for edges, nodes in sorted(Counter(arrivals(y.grad_fn).values()).items()):
+    print(f"nodes with {edges} edges that lead to them: {nodes}")
 
 # %%
 # Wait until everything has arrived
@@ -133,12 +136,16 @@ print(f"nodes run: {len(order)}, edges followed: {edges}")
 # On a logarithmic axis the recursion is a straight line: it multiplies by two with each doubling.
 # The sweep adds one.
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 visits = [len(sweep(doublings(n)[1].grad_fn)[0]) for n in sizes]
 axes.semilogy(sizes, counted, "o-", color="#D55E00", label="calls of the recursion")
 axes.semilogy(sizes, visits, "s-", color="#0072B2", label="nodes visited by the sweep")
 axes.set(xlabel="number of doublings", ylabel="nodes visited, repeats counted")
-axes.legend()
+axes.legend(frameon=False)
 plt.show()
 
 # %%

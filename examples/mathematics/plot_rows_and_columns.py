@@ -6,14 +6,13 @@ A map with four inputs and three outputs, small enough that its Jacobian can be 
 by entry. Forward mode finds that matrix a column at a time, reverse mode a row at a time, and
 finite differences find it without any autograd. A backward pass with a seed of several entries
 returns a weighted sum of rows, and never a matrix. Look at the last table of numbers: two modes
-that share no formula have to agree on one scalar, whatever the matrix is.
+that run in opposite directions have to agree on one scalar, whatever the matrix is.
 """
 
 # %%
 # Four inputs, three outputs
 # --------------------------
-# No entry of :math:`x` enters all outputs in the same way, so the Jacobian is neither square nor
-# diagonal nor symmetric:
+# A Jacobian that is neither square nor diagonal nor symmetric:
 #
 # .. math:: f(x) = \left( x_1 x_2 + \sin x_3, \quad x_1 e^{x_4}, \quad x_2^2 x_3 - x_4 \right)
 

@@ -96,7 +96,7 @@ print("ones     ", dx_ones)
 # The order of multiplication
 # ---------------------------
 #
-# Written with Jacobians, :math:`\nabla_x L = u^\top J_{\sin} J_{\text{square}}`.
+# Written with Jacobians, the gradient is :math:`u^\top J_{\sin} J_{\text{square}}`.
 # Matrix multiplication is associative, so the brackets may go anywhere, but they are paid for:
 # :math:`(u^\top J_{\sin}) J_{\text{square}}` only ever multiplies a row by a matrix, while
 # :math:`u^\top (J_{\sin} J_{\text{square}})` builds a product of matrices first.
@@ -128,4 +128,4 @@ y.grad_fn
 #
 # A backward pass is a running product that starts at the output: take the cotangent, multiply by
 # the slope of the last operation, hand the result to the operation before it.
-# No vector in it is longer than a value of the forward pass, because no Jacobian was ever built.
+# No vector in it is longer than a value of the forward pass, because the pass builds no Jacobian.

@@ -15,7 +15,8 @@ Look at the two pictures of one matrix, in the program's order and in another.
 # ------------------------
 #
 # Three leaves, then six operations.
-# ``p`` is used twice and ``x1`` twice, so there are several paths to every leaf.
+# ``x1``, ``x2`` and ``p`` are used twice, so three paths lead to ``x1``, three to ``x2``, and one
+# to ``x3``.
 
 import matplotlib.pyplot as plt
 import torch
@@ -72,7 +73,7 @@ print(M.numpy().round(2))
 # The system
 # ----------
 #
-# Write :math:`\bar z_j` for :math:`\partial y / \partial z_j`, the adjoint of :math:`z_j`.
+# Write :math:`\bar z_j` for :math:`\partial y / \partial z_j`, the gradient of :math:`z_j`.
 # It collects something from every operation that :math:`z_j` is an argument of, and the output
 # starts with 1:
 #
@@ -84,19 +85,19 @@ print(M.numpy().round(2))
 
 identity = torch.eye(len(names), dtype=torch.float64)
 e_last = identity[-1]
-adjoint = torch.linalg.solve((identity - M).T, e_last)
-for name, value in zip(names, adjoint.tolist()):
+z_bar = torch.linalg.solve((identity - M).T, e_last)
+for name, value in zip(names, z_bar.tolist()):
     print(f"dy/d{name:3}{value:9.4f}")
 
 # %%
-# All adjoints from autograd
-# --------------------------
+# All gradients from autograd
+# ---------------------------
 #
 # :func:`torch.autograd.grad` returns the gradient for any value of the graph, leaf or not.
 
 grads = torch.autograd.grad(y, (x1, x2, x3, p, q, r, s, t, y), retain_graph=True)
-torch.testing.assert_close(dict(zip(names, adjoint)), dict(zip(names, grads)))  # by hand, autograd
-print("adjoints compared:", len(grads))
+torch.testing.assert_close(dict(zip(names, z_bar)), dict(zip(names, grads)))  # by hand, autograd
+print("gradients compared:", len(grads))
 
 # %%
 # Back substitution is the reverse sweep
@@ -112,7 +113,7 @@ for row in reversed(names):
     for column, derivative in local.get(row, {}).items():
         bar[column] = bar[column] + bar[row] * derivative
         multiplications += 1
-torch.testing.assert_close(torch.stack([bar[name] for name in names]), adjoint)
+torch.testing.assert_close(torch.stack([bar[name] for name in names]), z_bar)
 assert multiplications == M.count_nonzero()
 print("multiplications", multiplications)
 
@@ -130,7 +131,7 @@ for _ in names:
     by_length.append(power[-1])
     power = power @ M
 assert not power.any()
-torch.testing.assert_close(sum(by_length), adjoint)
+torch.testing.assert_close(sum(by_length), z_bar)
 for length, row in enumerate(by_length):
     print(length, "edges:", "  ".join(f"{value:8.4f}" for value in row[:3].tolist()))
 
@@ -142,6 +143,9 @@ for length, row in enumerate(by_length):
 # In the program's order, as in any topological order, it is triangular; in alphabetical order it is
 # the same system, but nothing says where to begin.
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.labelcolor": grey, "axes.titlecolor": grey,
+                     "axes.edgecolor": grey, "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 figure, axes = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained")
 palette = ListedColormap(["#f2f2f2", "#56B4E9", "#0072B2"])  # empty, entry of M, diagonal
 filled = (M != 0).int() + 2 * identity.int()

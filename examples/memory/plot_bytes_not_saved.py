@@ -52,7 +52,7 @@ def predicted(trains, cut=False):
     """Names of what is kept, if the weights of the layers in trains are trained."""
     if not trains:
         return set()
-    first = min(trains)  # behind this layer activations need a gradient
+    first = min(trains)  # after this layer activations need a gradient
     kept = {{1: "X", 2: "h1", 3: "h2"}[layer] for layer in trains}  # for gradients of weights
     kept |= {f"W{layer}" for layer in (2, 3) if layer > first}  # for gradients of inputs
     kept |= {f"h{layer}" for layer in (1, 2) if layer >= first}  # results of tanh
@@ -221,5 +221,6 @@ for mode in (nullcontext, torch.no_grad, torch.inference_mode):
 # What was seen
 # -------------
 # The prediction held to the byte every time. ``eval()`` saved what training saves, and a cut after
-# the network came when all was saved. Freezing frees an activation only if nothing before it and
-# not the layer after it trains: so it pays from the first layer on, without a gap.
+# the network came when all was saved. Here a tanh and the next product save one activation, and
+# freezing frees it only if nothing before it and not the layer after it trains: so it pays from the
+# first layer on, without a gap.

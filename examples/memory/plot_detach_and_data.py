@@ -6,7 +6,7 @@ detach, .data and NumPy: one memory, one counter or none
 which autograd notices that a saved tensor was changed. ``.data`` and ``.numpy()`` have the same
 memory and do not touch that counter. So the same write, through three doors, is an error, or a
 gradient that is wrong without a word. Further down ``detach`` stands in the middle of a loss,
-where it removes one term of the product rule. Look at the bars that do not have their frame.
+where it removes one term of the product rule. Look at the bars that outgrow their frames.
 """
 
 # %%

@@ -128,6 +128,14 @@ def test_what_cannot_be_matched_says_why(changes, said):
     assert said in failure
 
 
+@pytest.mark.parametrize("kind", [BY_HAND, EQUALITY])
+def test_nan_that_passes_is_told_once(kind):
+    """A NaN that a comparison lets pass is told as such, and not again by the replay."""
+    nan = dataclasses.replace(MADE, kind=kind, has_nan=True, max_abs=math.nan, max_rel=math.nan)
+    failures = judged(nan, MADE, replayed=Replay((nan, DIVERGED), None))
+    assert [failure.endswith("a NaN agrees with nothing") for failure in failures] == [True]
+
+
 def test_nan_error_is_told_once():
     """A NaN that made a comparison fail is told as its error, and not again."""
     nan = dataclasses.replace(DIVERGED, has_nan=True, max_abs=math.nan, max_rel=math.nan)

@@ -88,6 +88,12 @@ def test_two_mappings_are_by_hand():
     ]
 
 
+def test_one_mapping_is_not_by_hand():
+    """A mapping against something else is no comparison of gradients, and fails."""
+    (comparison,) = ledger_of('torch.testing.assert_close({"w": a}, a)')
+    assert (comparison.kind, comparison.passed) == (EQUALITY, False)
+
+
 def test_nested_names():
     """A name in a structure of structures is the path to it."""
     made = ledger_of('torch.testing.assert_close({"one": {"w": [a, b]}}, {"one": {"w": [a, a]}})')
@@ -177,10 +183,21 @@ def test_tolerance(call, default):
     assert comparison.default_tolerance is default
 
 
-def test_nan_on_both_sides_is_seen():
-    """A comparison that passes because both sides are NaN is known for what it is."""
-    (comparison,) = ledger_of("torch.testing.assert_close(a * np.nan, a * np.nan, equal_nan=True)")
-    assert (comparison.passed, comparison.has_nan) == (True, True)
+@pytest.mark.parametrize(
+    ("left", "right", "has_nan"),
+    [("a * np.nan", "a * np.nan", True), ("a", "a * np.nan", True), ("a / 0", "a / 0", False)],
+)
+def test_nan_is_seen(left, right, has_nan):
+    """A NaN on either side is known, also where it lets a comparison pass."""
+    (comparison,) = ledger_of(f"torch.testing.assert_close({left}, {right}, equal_nan=True)")
+    assert comparison.has_nan is has_nan
+
+
+@pytest.mark.parametrize(("number", "dtype"), [("0.1", "float64"), ("1j", "complex128")])
+def test_python_numbers_are_in_double_precision(number, dtype):
+    """A Python number is recorded with the precision it has."""
+    (comparison,) = ledger_of(f"torch.testing.assert_close({number}, {number})")
+    assert comparison.dtypes == (dtype, dtype)
 
 
 @pytest.mark.parametrize(
