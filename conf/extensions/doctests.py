@@ -11,17 +11,12 @@ from sphinx.util.display import status_iterator
 logger = logging.getLogger(__name__)
 
 
-class PageTests(DocTestBuilder):
-    """The doctest builder, lent to a build of HTML: it writes no page, and warns of a failure."""
+class Doctests(DocTestBuilder):
+    """The doctest builder, but a failure is a warning that says where it is."""
 
     def __init__(self, app: Sphinx, env: BuildEnvironment):
         super().__init__(app, env)
-        self.outdir = app.doctreedir  # where it may leave its log
         self.said: list[str] = []
-        self.init()
-
-    def _out(self, text: str) -> None:
-        """Say nothing of what passes."""
 
     def _warn_out(self, text: str) -> None:
         self.said.append(text)
@@ -49,6 +44,18 @@ class PageTests(DocTestBuilder):
                     type="gate",
                     subtype="doctest",
                 )
+
+
+class PageTests(Doctests):
+    """The same, lent to a build of HTML: it writes no page, and is silent about what passes."""
+
+    def __init__(self, app: Sphinx, env: BuildEnvironment):
+        super().__init__(app, env)
+        self.outdir = app.doctreedir  # where it may leave its log
+        self.init()
+
+    def _out(self, text: str) -> None:
+        """Say nothing."""
 
 
 def remember(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -81,6 +88,7 @@ def _element(node) -> bool:
 
 def setup(app: Sphinx) -> dict:
     app.setup_extension("sphinx.ext.doctest")
+    app.add_builder(Doctests, override=True)
     app.pages_to_test = []
     app.connect("env-before-read-docs", remember)
     app.connect("env-updated", test_pages)

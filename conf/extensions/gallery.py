@@ -61,6 +61,9 @@ def figures(block, block_vars: dict, gallery_conf: dict) -> str:
     from sphinx_gallery.scrapers import matplotlib_scraper
 
     shown = matplotlib_scraper(block, block_vars, gallery_conf)
+    # What a reader who cannot see the figure is told: more than the name of the script.
+    title = _cell_title(block, Path(block_vars["src_file"]).read_text("utf-8"))
+    shown = re.sub(r"(?m)^(\s*:alt:).*$", lambda found: f"{found.group(1)} Figure: {title}", shown)
     # In a frame of its own: on a phone a figure shrinks as far as it can be read, then scrolls.
     return f"\n.. container:: bp-frame\n\n{indent(shown, '   ')}\n" if shown.strip() else ""
 

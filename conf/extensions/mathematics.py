@@ -9,6 +9,7 @@ ends when that is closed: with the process that opened it, whatever ends that.
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -50,6 +51,8 @@ def render(latex: str, options: dict | None = None) -> str:
     True
     """
     node = _node(os.getpid())
+    if options and options.get("displayMode"):
+        latex = rows(latex)
     request = {"latex": latex, "options": {"throwOnError": True, "strict": "error"}}
     request["options"] |= options or {}
     node.stdin.write(json.dumps(request) + "\n")
@@ -74,6 +77,21 @@ def _node(process: int) -> subprocess.Popen:
         stdout=subprocess.PIPE,
         encoding="utf-8",
     )
+
+
+def rows(latex: str) -> str:
+    """A display formula whose parts are separated by empty lines, as one with a row for each.
+
+    >>> print(rows("a = b \\n\\n c = d"))
+    \\begin{gathered}
+    a = b \\\\
+    c = d
+    \\end{gathered}
+    """
+    parts = [part.strip() for part in re.split(r"\n\s*\n", latex.strip())]
+    if len(parts) == 1:
+        return latex
+    return "\n".join([r"\begin{gathered}", " \\\\\n".join(parts), r"\end{gathered}"])
 
 
 def located(visit):

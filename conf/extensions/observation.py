@@ -158,10 +158,12 @@ def reset() -> None:
 
 
 def _rendered(graph: backwardpass.Graph, passes: list, title: str) -> dict:
-    """The drawing and the shape table of ``graph``, gradients from the pass that ran it."""
-    ran = max(passes, key=lambda recorded: len(graph.match(recorded.graph)), default=None)
-    if ran is not None and not graph.match(ran.graph):
-        ran = None
+    """The drawing and the shape table of ``graph``, gradients from the first pass that ran it.
+
+    A pass over another graph may share leaves with this one: it has not run it.
+    """
+    roots = set(graph.roots)
+    ran = next((p for p in passes if roots <= graph.match(p.graph).keys()), None)
     return {
         "svg": graph.to_svg(title=title),
         "table": graph.table(ran).to_html(),

@@ -18,6 +18,11 @@ prints, and what is so.
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 size, D, steps, rate = 4, 6, 240, 0.01
@@ -149,10 +154,6 @@ print("largest difference", (w.detach() - reached).abs().max().item())
 # ------------------
 # Full lines: loss on all data. Dashed: what the loop that never uses its batch prints.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 fig, axis = plt.subplots(figsize=(7, 3.5))
 axis.semilogy(forgotten[1], color="#cc79a7", label="zero_grad forgotten")
 axis.semilogy(stale[1], color="#d55e00", label="batch never used")

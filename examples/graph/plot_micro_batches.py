@@ -18,6 +18,11 @@ Look at the figure: the error of the usual weights grows with how unequal the pi
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(1)
 torch.set_default_dtype(torch.float64)
 N, D = 8, 3
@@ -147,10 +152,6 @@ curves = {
     "each mean / steps": [relative_error(accumulate([k, N - k], by_steps)) for k in first],
     "each mean * B/N": [relative_error(accumulate([k, N - k], by_size)) for k in first],
 }
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 for (label, curve), color, marker in zip(curves.items(), ("#d55e00", "#0072b2"), "os"):
     axes.plot(first, curve, marker + "-", color=color, label=label)

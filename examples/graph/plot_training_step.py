@@ -71,8 +71,8 @@ def tag_nodes(root):
 print(len(own), "storages would exist without a graph")
 
 # %%
-# Two iterations, one line at a time
-# ----------------------------------
+# What is counted
+# ---------------
 # After each line: nodes alive, bytes alive that were saved for backward, the norm of the first
 # weight's gradient, and how often that weight was changed.
 
@@ -80,12 +80,22 @@ weight, total = model[0].weight, 0.0
 before, rows = weight._version, []
 
 
-def state(line):
+def state(line, made=None):
+    if made is not None:
+        tag_nodes(made.grad_fn)
     saved = sum(storage.nbytes() for storage in storages.values())
     rows.append((len(tags), saved))
     grad = "None" if weight.grad is None else f"{weight.grad.norm():.4f}"
     print(f"{line:23}{len(tags):5}{saved:7}   {grad:>7}{weight._version - before:8}")
 
+
+print("so far", len(tags), "nodes and", len(storages), "saved storages")
+
+# %%
+# Two iterations, one line at a time
+# ----------------------------------
+# The lines of the loop, each followed by its row of the table. Where a line made nodes, ``state``
+# is handed its result and tags them first.
 
 print(f"{'':23}nodes  bytes   W1.grad changed")
 for X, T in batches:
@@ -93,11 +103,9 @@ for X, T in batches:
         optimizer.zero_grad()
         state("optimizer.zero_grad()")
         y = model(X)
-        tag_nodes(y.grad_fn)
-        state("y = model(X)")
+        state("y = model(X)", y)
         loss = mse_loss(y, T)
-        tag_nodes(loss.grad_fn)
-        state("loss = mse_loss(y, T)")
+        state("loss = mse_loss(y, T)", loss)
         loss.backward()
         state("loss.backward()")
         optimizer.step()

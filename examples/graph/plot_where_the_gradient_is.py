@@ -10,11 +10,9 @@ at the leaves that have no gradient, and at the tensor that is no leaf and has o
 """
 
 # %%
-# Nine tensors, one pass
-# ----------------------
-# All but ``unused`` take part in :math:`L = \sum_i k_i c_i w_i^2 + \sum_i \text{cut}_i`. A gradient
-# is computed for ``w``, for ``cut`` and for everything made from ``w``. The three intermediates
-# differ only in what was asked of them.
+# In double precision
+# -------------------
+# A gradient by hand is compared in ``float64``, so that is the default here.
 
 import warnings
 
@@ -22,6 +20,15 @@ import torch
 
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
+print(torch.get_default_dtype())
+
+# %%
+# Nine tensors, one pass
+# ----------------------
+# All but ``unused`` take part in :math:`L = \sum_i k_i c_i w_i^2 + \sum_i \text{cut}_i`. A gradient
+# is computed for ``w``, for ``cut`` and for everything made from ``w``. The three intermediates
+# differ only in what was asked of them.
+
 w, unused = torch.randn(3, requires_grad=True), torch.randn(2, requires_grad=True)
 c, k = torch.randn(3), torch.tensor([0.5, -2.0, 3.0])
 scale = k * 1  # computed, from tensors that require no gradient

@@ -19,6 +19,11 @@ at the figure: a parameter used in four of twelve steps, cleared in two ways.
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.set_default_dtype(torch.float64)
 a, t = torch.tensor([1.0, -0.5, 2.0]), torch.tensor([2.0, 3.0, -1.0])
 start = torch.tensor([0.3, -1.2, 0.8])
@@ -153,10 +158,6 @@ for name, path in paths.items():
 # them. With zeros it goes on where it last went, and passes its best value, the dotted line, in a
 # step that did not use it.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 for (name, path), color in zip(paths.items(), ("#0072b2", "#d55e00")):
     values = torch.cat([start[None], path])[:, 2]

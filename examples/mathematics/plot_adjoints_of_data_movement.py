@@ -18,6 +18,11 @@ the columns of the three matrices: an entry that was used twice has two ones in 
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey, "axes.titlecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 x = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
 twice = torch.tensor([0, 0, 1])
@@ -57,10 +62,7 @@ small = {
     "pad(x, (1, 2))": lambda x: torch.nn.functional.pad(x, (1, 2)),
     "x.unfold(0, 2, 1)": lambda x: x.unfold(0, 2, 1).flatten(),
 }
-grey, ones = "#7a7a7a", "#0072b2"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey, "axes.titlecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+ones = "#0072b2"
 figure, axes = plt.subplots(1, 3, figsize=(7, 3.5), layout="constrained")
 for axis, (title, move) in zip(axes, small.items()):
     origin = move(torch.arange(1, 5))

@@ -21,6 +21,11 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 
@@ -147,10 +152,6 @@ print("shape as returned", tuple(matrices["jacrev"].shape), " as a matrix", tupl
 # Left there are few outputs and many inputs, as in a loss: rows are cheap. On the right it is the
 # other way round. The lines cross where :math:`1 + m = 2 + n`, next to the square matrix.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 ratios, rev, fwd = zip(*costs)
 axes.loglog(ratios, rev, "o-", color="#0072b2", label="jacrev: a pass for each output")

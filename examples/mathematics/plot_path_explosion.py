@@ -26,6 +26,11 @@ from collections import Counter
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 
 def doublings(n):
     """x, and x doubled n times."""
@@ -136,10 +141,6 @@ print(f"nodes run: {len(order)}, edges followed: {edges}")
 # On a logarithmic axis the recursion is a straight line: it multiplies by two with each doubling.
 # The sweep adds one.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 visits = [len(sweep(doublings(n)[1].grad_fn)[0]) for n in sizes]
 axes.semilogy(sizes, counted, "o-", color="#D55E00", label="calls of the recursion")

@@ -21,6 +21,10 @@ import torch
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.labelcolor": grey, "axes.titlecolor": grey,
+                     "axes.edgecolor": grey, "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 
 
@@ -109,9 +113,6 @@ print("agrees within 1e-8:", bool((differences - J).abs().max() < 1e-8))
 # Left the row that a backward pass returns for the seed :math:`(0, 1, 0)`, right the column that a
 # forward-mode pass returns for the tangent :math:`(0, 0, 1, 0)`. Neither pass sees the rest.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.labelcolor": grey, "axes.titlecolor": grey,
-                     "axes.edgecolor": grey, "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 palette = LinearSegmentedColormap.from_list("signed", ["#e69f00", "#f2f2f2", "#56b4e9"])
 figure, axes = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained")
 corner_and_size = (((-0.5, 0.5), n, 1), ((1.5, -0.5), 1, m))

@@ -2,7 +2,7 @@ r"""
 The sine of a square, backward
 ==============================
 
-The smallest chain that shows the whole method is :math:`y = \sin(x^2)`: two operations, two local
+The smallest chain that shows the whole method is the sine of a square: two operations, two local
 derivatives, one product.
 Here :math:`x` is a vector and the outputs do not count equally, so the backward pass starts from a
 cotangent that is not all ones.

@@ -22,6 +22,10 @@ import matplotlib.pyplot as plt
 import torch
 from matplotlib.colors import ListedColormap
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.labelcolor": grey, "axes.titlecolor": grey,
+                     "axes.edgecolor": grey, "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 
 def leaf(value):
     return torch.tensor(value, dtype=torch.float64, requires_grad=True)
@@ -143,9 +147,6 @@ for length, row in enumerate(by_length):
 # In the program's order, as in any topological order, it is triangular; in alphabetical order it is
 # the same system, but nothing says where to begin.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.labelcolor": grey, "axes.titlecolor": grey,
-                     "axes.edgecolor": grey, "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 figure, axes = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained")
 palette = ListedColormap(["#f2f2f2", "#56B4E9", "#0072B2"])  # empty, entry of M, diagonal
 filled = (M != 0).int() + 2 * identity.int()

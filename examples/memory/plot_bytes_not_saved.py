@@ -23,6 +23,11 @@ import matplotlib.pyplot as plt
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 N, D, H1, H2, K = 64, 20, 48, 32, 6
@@ -119,24 +124,40 @@ ways = {
 print(len(ways), "ways")
 
 # %%
-# Predicted and measured
-# ----------------------
-# Two numbers each: all that is saved, and what nothing else would keep, which leaves out the data
-# and the weights.
+# Two numbers for each
+# --------------------
+# All that is saved, and what nothing else would keep, which leaves out the data and the weights:
+# from the names of what is predicted, and from the storages of what was measured.
 
 others = {t.untyped_storage().data_ptr() for t in (X, T, *net.parameters())}
+
+
+def from_names(kept):
+    sets = kept, kept & {"h1", "h2", "y"}
+    return torch.tensor([sum(sizes[name] for name in names) for names in sets])
+
+
+def from_storages(saved):
+    new = sum(size for address, size in saved.items() if address not in others)
+    return torch.tensor([sum(saved.values()), new])
+
+
+print("as usual:", *from_names(usual).tolist(), "bytes")
+
+# %%
+# Predicted and measured
+# ----------------------
+# Both numbers agree in every row, to the byte.
+
 table = {}
 for way, (trains, mode, cut) in ways.items():
     net.train(way != "eval()")
     for number in everything:
         net[2 * number - 2].requires_grad_(number in trains)
     kept = predicted(trains, cut) if mode is nullcontext else set()
-    sets = kept, kept & {"h1", "h2", "y"}
-    by_hand = torch.tensor([sum(sizes[name] for name in names) for names in sets])
     with mode():
         saved = measured(forward, cut)
-    new = sum(size for address, size in saved.items() if address not in others)
-    by_hook = torch.tensor([sum(saved.values()), new])
+    by_hand, by_hook = from_names(kept), from_storages(saved)
     torch.testing.assert_close(by_hand, by_hook)
     table[way] = {name: sizes[name] for name in sizes if name in kept}
     print(f"{way:20}{by_hook[0]:6} bytes, new {by_hook[1]:5}:  {' '.join(table[way]) or '-'}")
@@ -147,10 +168,6 @@ for way, (trains, mode, cut) in ways.items():
 # Grey is the data and the weights: a graph refers to them and costs nothing there. Colour is what
 # exists for the backward pass alone.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 colors = {"h1": "#0072b2", "h2": "#56b4e9", "y": "#e69f00"}
 order = ["h1", "h2", "y", "W2", "W3", "X", "T"]
 fig, axis = plt.subplots(figsize=(7, 3.5))

@@ -19,6 +19,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 doors = {
@@ -74,10 +79,6 @@ print("off by a factor of", (gradients["x.data"] / dx_right)[0].item())
 # ---------------
 # A bar that ends where its frame does is right. The door that raised has no bars.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 fig, axes = plt.subplots(1, len(doors), figsize=(7.4, 3), sharey=True)
 for axis, text in zip(axes, doors):
     if text in gradients:

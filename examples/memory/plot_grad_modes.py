@@ -21,6 +21,10 @@ from contextlib import nullcontext
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 N, D, H = 5, 4, 3
@@ -227,23 +231,20 @@ for way, row in {"": list(questions), **table}.items():
 # ----------------------
 # Blue is what an ordinary recorded run answers, amber is another answer, and purple an exception.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 colors = {"usual": "#56b4e9", "other": "#e69f00", "raises": "#cc79a7", "": "none"}
 labels = {"grad": "requires\ngrad", "bytes": "saved\nbytes", "version": "version\ncounter",
           "loss": "in a\nloss"}  # fmt: skip
-fig, axis = plt.subplots(figsize=(7.4, 3.7))
+fig, axis = plt.subplots(figsize=(6.2, 3.7))
 for i, row in enumerate(table.values()):
     for j, answer in enumerate(row):
         kind = "usual" if answer == table["as usual"][j] else "other"
         kind = answer if answer in ("raises", "") else "raises" if answer == "-" else kind
         axis.add_patch(plt.Rectangle((j + 0.03, i + 0.06), 0.94, 0.88, color=colors[kind], lw=0))
-        axis.text(j + 0.5, i + 0.5, answer, ha="center", va="center", fontsize=8, color="black")
+        axis.text(j + 0.5, i + 0.5, answer, ha="center", va="center", fontsize=8.5, color="black")
 axis.set(xlim=(0, len(questions)), ylim=(len(table), 0))
 axis.set_xticks([j + 0.5 for j in range(len(questions))],
                 [labels.get(head, head) for head in questions], fontsize=8)  # fmt: skip
-axis.set_yticks([i + 0.5 for i in range(len(table))], table, fontsize=8, family="monospace")
+axis.set_yticks([i + 0.5 for i in range(len(table))], table, fontsize=9, family="monospace")
 axis.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
 axis.spines[:].set_visible(False)
 fig.tight_layout()

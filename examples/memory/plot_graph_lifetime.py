@@ -20,6 +20,11 @@ import weakref
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 
@@ -143,10 +148,10 @@ loss.backward()
 print(alive(saved), "storages after backward")
 
 # %%
-# Three ways to add up the loss
-# -----------------------------
-# A running loss over all steps, from the same start, with ``.grad`` left to add up. After each step
-# the bytes and the nodes of all steps so far that are still alive are counted.
+# A running loss, counted
+# -----------------------
+# A running loss over all steps, with ``.grad`` left to add up. After each step the bytes and the
+# nodes of all steps so far that are still alive are counted.
 
 
 def train(w, how):
@@ -163,6 +168,14 @@ def train(w, how):
     return total, history
 
 
+first_step = train(start.clone().requires_grad_(), "total += loss")[1][0]
+print("after the first step, without a backward pass:", *first_step, "(bytes, nodes)")
+
+# %%
+# Three ways to add up the loss
+# -----------------------------
+# The same loop three times, from the same start.
+
 ways = ("total += loss", "backward, total += loss", "backward, total += loss.item()")
 weights = {how: start.clone().requires_grad_() for how in ways}
 results = {how: train(weights[how], how) for how in ways}
@@ -176,10 +189,6 @@ for how in ways:
 # Without a backward pass both grow. A backward in each step frees what was saved, and the nodes
 # still pile up behind ``total``, which is itself a node. The number of the loss keeps nothing.
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 fig, axes = plt.subplots(1, 2, figsize=(7, 3.5))
 for how, color, marker in zip(ways, ("#d55e00", "#0072b2", "#009e73"), "os^"):
     for axis, kept in zip(axes, zip(*results[how][1])):

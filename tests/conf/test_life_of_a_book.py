@@ -311,6 +311,14 @@ def doctests(second, anew):
 
 
 @pytest.fixture(scope="module")
+def failing_doctest(second, doctests):
+    """The doctests only, one of which expects another number."""
+    guide = second.root / "book/guide.md"
+    guide.write_text(guide.read_text().replace("tensor(3.)", "tensor(4.)"))
+    return step(second, "--builder", "doctest", "--jobs", "1")
+
+
+@pytest.fixture(scope="module")
 def third(elsewhere):
     return elsewhere("third")
 
@@ -358,10 +366,12 @@ STEPS = (
     "recovered",
     "anew",
     "doctests",
+    "failing_doctest",
     "one_script",
     "one_chapter",
 )
-SUCCEED = [name for name in STEPS if name not in ("broken", "still_broken", "killed", "terminated")]
+FAIL = ("broken", "still_broken", "killed", "terminated", "failing_doctest")
+SUCCEED = [name for name in STEPS if name not in FAIL]
 SCRIPTS = {"one/plot_cube", "one/plot_figures", "two/plot_old", "two/plot_waits"}
 
 
@@ -504,6 +514,15 @@ def test_doctests_alone(anew, doctests):
     assert "Nothing to report from doctest." in doctests.built.output
     assert "1 passed and 0 failed." in doctests.built.output
     assert doctests.published == anew.published
+
+
+def test_doctest_that_fails(failing_doctest):
+    """The doctest builder lists what fails as a build of the book does."""
+    assert failing_doctest.built.status == 1
+    (problem,) = failing_doctest.built.problems
+    line = GUIDE[: GUIDE.index(">>> torch.ones")].count("\n") + 1
+    assert problem.startswith(f"book/guide.md:{line}: doctest failed:")
+    assert "Expected: tensor(4.) Got: tensor(3.) [gate.doctest]" in problem
 
 
 def test_one_script(one_script):

@@ -107,6 +107,7 @@ def test_archives_are_undated(tmp_path):
             "a.ipynb": b"a.ipynb",
             "b.py": b"b.py",
         }
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
 def test_toctrees_of_sphinx_gallery_are_dropped():

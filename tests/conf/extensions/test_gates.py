@@ -84,6 +84,31 @@ def test_reason_for_no_derivation(excuse, accepted):
     assert (judged(source=excuse) == []) is accepted
 
 
+def test_reason_and_derivation_contradict_each_other():
+    """A script that says it derives nothing, and compares a gradient, is told so at that line."""
+    (failure,) = judged(MADE, source="x = 1\n# no hand-derived gradient: it says\n")
+    assert failure.startswith("examples/p/plot_x.py:2: says that it derives no gradient by hand")
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "both sides come from autograd, or every value is zero"),
+        ({"max_abs": 1e-9}, "or its values are smaller than the tolerance"),
+        ({"numel": 0}, "it holds no number to compare"),
+    ],
+    ids=["from autograd", "tiny", "empty"],
+)
+def test_unmoved_gradient_is_a_failure(changes, why):
+    """A gradient that passes in the replay as well is named, with what may be the reason."""
+    still = dataclasses.replace(MADE, **changes)
+    (failure,) = judged(MADE, replayed=Replay((still,), None))
+    assert failure.startswith(
+        'examples/p/plot_x.py:3: gradient "w", by hand against autograd, still'
+    )
+    assert failure.endswith(why)
+
+
 @pytest.mark.parametrize(
     ("line", "accepted"),
     [

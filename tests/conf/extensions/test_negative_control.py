@@ -32,8 +32,9 @@ def test_what_was_raised_is_returned(project):
     assert isinstance(raised, ZeroDivisionError)
 
 
-def test_leaves_no_trace(project, capsys):
+def test_leaves_no_trace(project, capsys, monkeypatch):
     """The script's output, its files, its folder and its settings are gone afterwards."""
+    monkeypatch.chdir(project.root)
     before = os.getcwd()
     falsify(
         project.script(CHECKED),

@@ -11,6 +11,7 @@ PAGES = {
     "doctest of colons": (":::{doctest}\n>>> 1\n1\n:::", []),
     "doctest of tildes": ("~~~{doctest}\n>>> 1\n1\n~~~", []),
     "doctest in a solution": ("````{solution} x\n\n```{doctest}\n>>> 1\n1\n```\n````", []),
+    "doctest that prints a fence": ("````{doctest}\n>>> 1\n```\n>>> 2\n2\n````", []),
     "doctest in a list": ("- one\n\n  ```{doctest}\n  >>> 1\n  1\n  ```", []),
     "code": ("```python\n>>> 1\n1\n```", [2]),
     "code without a language": ("```\n>>> 1\n1\n```", [2]),
