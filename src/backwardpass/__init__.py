@@ -1,8 +1,9 @@
 """Read, draw, tabulate and record the backward graph that PyTorch builds.
 
-Four steps, one after another: :func:`trace` reads the graph behind a tensor into plain data, a
-:class:`Graph`; the data is drawn (:meth:`Graph.to_svg`, :meth:`Graph.to_dot`) or tabulated
-(:meth:`Graph.table`); :func:`record` observes the backward passes that run over it.
+:func:`trace` reads the graph behind a tensor into plain data, a :class:`Graph`; inside
+:func:`modules` its nodes know which module made them. The data is drawn (:meth:`Graph.to_svg`,
+:meth:`Graph.to_dot`), printed as a tree (:meth:`Graph.to_text`), tabulated (:meth:`Graph.table`) or
+counted (:meth:`Graph.memory`). :func:`record` observes the backward passes that run over it.
 
 >>> import torch, backwardpass
 >>> x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -15,7 +16,11 @@ Four steps, one after another: :func:`trace` reads the graph behind a tensor int
 """
 
 from backwardpass._data import Edge, Graph, Node, Saved, TensorMeta
-from backwardpass._record import BackwardPass, Recording, Step, record
+from backwardpass._layout import LayoutTimeoutError
+from backwardpass._memory import Memory, MemoryRow
+from backwardpass._modules import modules
+from backwardpass._record import BackwardPass, Recording, record
+from backwardpass._steps import Step, Written
 from backwardpass._table import Row, Table
 from backwardpass._trace import trace
 
@@ -23,6 +28,9 @@ __all__ = [
     "BackwardPass",
     "Edge",
     "Graph",
+    "LayoutTimeoutError",
+    "Memory",
+    "MemoryRow",
     "Node",
     "Recording",
     "Row",
@@ -30,6 +38,8 @@ __all__ = [
     "Step",
     "Table",
     "TensorMeta",
+    "Written",
+    "modules",
     "record",
     "trace",
 ]

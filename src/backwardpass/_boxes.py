@@ -6,9 +6,11 @@ East Asian scripts twice that. So a picture is the same on every machine.
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 
 from backwardpass._data import Graph, Node
+from backwardpass._fold import Group, group_of, groups
 from backwardpass._text import clean, edge_text, label_text, saved_text, shapes_text
 
 ADVANCE = 0.6
@@ -20,6 +22,24 @@ BADGE = 9.0  # radius of the step number's disc
 BAND = 5.0  # the stripe that marks a leaf
 
 SIZES = {"name": 13.0, "leaf": 17.0, "tensor": 13.0, "note": 11.0, "edge": 11.5}
+
+
+# Each kind of node in one of three shapes, some with a word above the name.
+LOOKS = {
+    "operation": "operation",
+    "identity": "operation",
+    "copy": "operation",
+    "accumulate": "accumulate",
+    "function": "function",
+    "checkpoint": "function",
+    "compiled": "function",
+}
+WORDS = {
+    "function": "Python function",
+    "checkpoint": "checkpoint",
+    "compiled": "compiled",
+    "copy": "in place, on a view",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +62,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box: its kind (a node's, or "stub"), its lines, its tooltip, and the node it stands for."""
+    """A box: its look, its lines, its tooltip, the node it stands for, and that one's module.
+
+    Looks are "operation", "accumulate", "function", "fold" and "stub".
+    """
 
     kind: str
     lines: tuple[Line, ...]
     tooltip: str = ""
     node: int | None = None
+    module: str | None = None
 
     @property
     def size(self) -> tuple[float, float]:
@@ -101,22 +125,56 @@ def wrap(text: str, most: int = WIDEST) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def boxes_and_arrows(graph: Graph) -> tuple[list[Box], list[Arrow]]:
-    """List what a drawing shows: a box for every node, in order, then the stubs, and the edges."""
-    boxes = [_box(node) for node in graph.nodes]
+def boxes_and_arrows(graph: Graph, max_nodes: int | None = None) -> tuple[list[Box], list[Arrow]]:
+    """List what a drawing shows: a box for every node or fold, in order, then stubs, and edges."""
+    found = groups(graph, max_nodes)
+    number_of = group_of(found)
+    boxes = [_fold(each) if each.text else _box(graph.nodes[each.first]) for each in found]
     arrows = []
-    for node in graph.nodes:
-        for edge in node.edges:
+    for number, group in enumerate(found):
+        if group.text:
+            arrows += _from_fold(graph, found, number_of, number)
+            continue
+        into_folds = Counter()
+        for edge in graph.nodes[group.first].edges:
             if edge.target is None:
-                arrows.append(Arrow(node.index, len(boxes)))
+                arrows.append(Arrow(number, len(boxes)))
                 boxes.append(Box("stub", (Line("no", "note"), Line("gradient", "note"))))
+            elif found[number_of[edge.target]].text:
+                into_folds[number_of[edge.target]] += 1
             else:
                 text = edge_text(graph, edge.target, edge.input_nr)
                 label = Line(text, "edge") if text else None
                 # Operations in a column and leaves at its side make a narrow picture.
                 leaf = graph.nodes[edge.target].kind == "accumulate"
-                arrows.append(Arrow(node.index, edge.target, label, 1 if leaf else 8))
+                arrows.append(Arrow(number, number_of[edge.target], label, 1 if leaf else 8))
+        arrows += _bundles(number, into_folds)
     return boxes, arrows
+
+
+def _from_fold(graph: Graph, found: list[Group], number_of: list[int], number: int) -> list[Arrow]:
+    """Draw the edges that leave a fold, those to one target as one arrow."""
+    group = found[number]
+    targets = [
+        number_of[edge.target]
+        for node in graph.nodes[group.first : group.last + 1]
+        for edge in node.edges
+        if edge.target is not None
+    ]
+    return _bundles(number, Counter(target for target in targets if target != number))
+
+
+def _bundles(tail: int, heads: Counter) -> list[Arrow]:
+    return [
+        Arrow(tail, head, Line(f"{count:,} edges", "edge") if count > 1 else None, 8)
+        for head, count in heads.items()
+    ]
+
+
+def _fold(group: Group) -> Box:
+    lines = (Line("⋮", "name"), *_lines("note", group.text))
+    tooltip = f"{group.first + 1} to {group.last + 1}: {group.text}"
+    return Box("fold", lines, tooltip)
 
 
 def _box(node: Node) -> Box:
@@ -128,10 +186,10 @@ def _box(node: Node) -> Box:
         lines = _lines("note", name) + _lines("leaf", label) + _lines("tensor", shape)
     else:
         lines = _lines("name", name) + _lines("tensor", tensor)
-        if node.kind == "function":
-            lines = _lines("note", "Python function") + lines
+        if node.kind in WORDS:
+            lines = _lines("note", WORDS[node.kind]) + lines
         lines += _saved_lines(node)
-    return Box(node.kind, tuple(lines), "\n".join(tooltip), node.index)
+    return Box(LOOKS[node.kind], tuple(lines), "\n".join(tooltip), node.index, node.module)
 
 
 def _lines(style: str, text: str) -> list[Line]:

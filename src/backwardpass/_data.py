@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from backwardpass._memory import Memory
     from backwardpass._record import BackwardPass
     from backwardpass._table import Table
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,12 @@ class Saved:
     storage, storage_nbytes
         A number that tells storages within one graph apart, and the bytes of that storage: tensors
         with the same number share memory.
+    role
+        What it is to the graph: ``"parameter"`` (a leaf the graph accumulates into, an
+        :class:`torch.nn.Parameter`, or a view of one), ``"input"`` (any other tensor the operation
+        was given), ``"result"`` (made by the operation itself), ``"number"``, ``"packed"`` (by a
+        hook), ``"checkpoint"`` (not kept, computed again), ``"attribute"`` (set on the `ctx` of a
+        Python function, so no backward pass releases it) or ``"freed"``.
 
     Examples
     --------
@@ -74,6 +79,7 @@ class Saved:
     freed: bool = False
     storage: int | None = None
     storage_nbytes: int | None = None
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,8 @@ class Edge:
     Parameters
     ----------
     target
-        Index of the node that receives it; ``None`` where the operation's input needs no gradient.
+        Index of the node that receives it; ``None``, PyTorch's ``(None, 0)``, where the operation's
+        input needs no gradient or is no tensor, so that nothing is computed for it.
     input_nr
         Which output of the target's forward operation the cotangent belongs to.
 
@@ -109,14 +116,23 @@ class Node:
     name
         As PyTorch prints it: ``"AddmmBackward0"``, ``"AccumulateGrad"``.
     kind
-        ``"operation"``, ``"accumulate"`` (adds into a leaf's ``grad``) or ``"function"`` (a
-        :class:`torch.autograd.Function` written in Python).
+        ``"operation"``, ``"accumulate"`` (adds into a leaf's ``grad``), ``"function"`` (a
+        :class:`torch.autograd.Function` written in Python), ``"checkpoint"`` (re-entrant
+        checkpointing: a forward pass to be run again), ``"compiled"`` (what
+        :func:`torch.compile` made), ``"copy"`` (an in-place operation on a view, seen from its
+        base: ``CopySlices``) or ``"identity"`` (a view of a whole tensor in its own shape, which
+        passes its cotangent on).
     label
         The names of the tensors it produced, or of the leaf it accumulates into.
     outputs
         The outputs of the forward operation; an incoming cotangent has the same shapes.
     saved, edges
         What it keeps from the forward pass, and where it sends what it computes.
+    module
+        Path of the innermost module whose forward pass made it, where that ran inside
+        :func:`modules`; ``""`` is the model itself, ``None`` none.
+    variable
+        The leaf an ``AccumulateGrad`` node keeps alive, described like a saved tensor.
 
     Examples
     --------
@@ -132,6 +148,8 @@ class Node:
     outputs: tuple[TensorMeta, ...] = ()
     saved: tuple[Saved, ...] = ()
     edges: tuple[Edge, ...] = ()
+    module: str | None = None
+    variable: Saved | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -166,11 +184,15 @@ class Graph:
         plural = "" if len(self.nodes) == 1 else "s"
         return f"Graph({len(self.nodes)} node{plural}, roots={self.roots})"
 
+    def __str__(self) -> str:
+        return self.to_text()
+
     @property
     def saved_bytes(self) -> int:
         """Bytes of memory that saved tensors keep alive, each storage counted once.
 
-        What is freed, and what a pack hook keeps out of sight, is not counted.
+        What is freed, and what a pack hook keeps out of sight, is not counted; :meth:`memory` has
+        the nodes one by one, and the leaves.
 
         >>> import torch, backwardpass
         >>> x = torch.ones(10, dtype=torch.float64, requires_grad=True)
@@ -211,6 +233,27 @@ class Graph:
         there = {key: index for index, key in enumerate(other._keys)}
         return {i: there[key] for i, key in enumerate(self._keys) if key in there}
 
+    def memory(self) -> "Memory":
+        """Count the bytes the graph keeps alive: by node, in total, and parameters apart.
+
+        Examples
+        --------
+        >>> import torch, backwardpass
+        >>> x = torch.ones(10, dtype=torch.float64, requires_grad=True)
+        >>> memory = backwardpass.trace((x * x).exp().sum(), names={"x": x}).memory()
+        >>> memory.total, memory.parameters, memory.activations
+        (160, 80, 80)
+        >>> print(memory.to_text())
+        step  operation       tensor  bytes  new here  parameters
+           2  ExpBackward0               80        80           0
+           3  MulBackward0               80        80          80
+           4  AccumulateGrad  x          80         0          80
+              total                               160          80
+        """
+        from backwardpass._memory import memory
+
+        return memory(self)
+
     def table(self, backward: "BackwardPass | None" = None) -> "Table":
         """Tabulate the graph: step, operation, tensor, shape, gradient shape, saved.
 
@@ -240,6 +283,37 @@ class Graph:
 
         return tabulate(self, backward)
 
+    def to_text(self, max_nodes: int | None = 200) -> str:
+        """Write the graph as a tree for the terminal; ``print(graph)`` does the same.
+
+        A node stands once, with its place in the engine's order. Its edges lead to the indented
+        branches below it and to the next line of its own column; to a node that stands elsewhere
+        an arrow leads, with that node's number.
+
+        Parameters
+        ----------
+        max_nodes
+            Above so many nodes repeated blocks and then the middle are folded, and counted;
+            ``None`` folds nothing.
+
+        Examples
+        --------
+        >>> import torch, backwardpass
+        >>> x, W = torch.ones(4, 3), torch.ones(3, 2, requires_grad=True)
+        >>> y = (x @ W).tanh()
+        >>> print(backwardpass.trace((y * y).sum(), names={"x": x, "W": W, "y": y}))
+        1 SumBackward0 ()
+        2 MulBackward0 (4, 2)  saves other = y, self = y
+        ├─ → 3
+        3 TanhBackward0 y (4, 2)  saves result = y
+        4 MmBackward0 (4, 2)  saves self = x
+        ├─ no gradient
+        5 AccumulateGrad W (3, 2)
+        """
+        from backwardpass._tree import to_text
+
+        return to_text(self, max_nodes)
+
     def to_dot(self) -> str:
         """Write the graph in Graphviz's DOT language, labels escaped.
 
@@ -262,11 +336,17 @@ class Graph:
         return to_dot(self)
 
     def to_svg(
-        self, title: str | None = None, description: str | None = None, prefix: str | None = None
+        self,
+        title: str | None = None,
+        description: str | None = None,
+        prefix: str | None = None,
+        max_nodes: int | None = 200,
+        timeout: float = 60.0,
     ) -> str:
         """Draw the graph as an SVG element that can stand in a page.
 
-        Colours are CSS variables (``--bp-...``) with fallbacks that read on white.
+        Nodes that ran inside :func:`modules` are framed by module. Colours are CSS variables
+        (``--bp-...``) with fallbacks that read on white.
 
         Parameters
         ----------
@@ -275,11 +355,20 @@ class Graph:
         prefix
             Start of the two element ids; by default a hash of the picture. Needed only where one
             page shows the same picture twice.
+        max_nodes
+            Above so many nodes repeated blocks and then the middle are folded into boxes that say
+            how many nodes they stand for; ``None`` folds nothing.
+        timeout
+            Seconds that Graphviz may take to lay out a large graph.
 
         Raises
         ------
         RuntimeError
             If neither pygraphviz nor the program ``dot`` is there to lay the graph out.
+        LayoutTimeoutError
+            If the layout takes longer than `timeout`; it is a `RuntimeError`.
+        ValueError
+            If `max_nodes` is below 3.
 
         Examples
         --------
@@ -291,7 +380,7 @@ class Graph:
         """
         from backwardpass._svg import to_svg
 
-        return to_svg(self, title, description, prefix)
+        return to_svg(self, title, description, prefix, max_nodes, timeout)
 
     def _repr_html_(self) -> str:
         table = self.table().to_html()
@@ -313,11 +402,9 @@ class Graph:
         >>> backwardpass.trace(x.sum()).as_dict()["nodes"][0]["edges"]
         [{'target': 1, 'input_nr': 0}]
         """
-        return {
-            "format": FORMAT,
-            "roots": list(self.roots),
-            "nodes": [_node_as_dict(node) for node in self.nodes],
-        }
+        from backwardpass._json import graph_as_dict
+
+        return graph_as_dict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> "Graph":
@@ -334,66 +421,6 @@ class Graph:
         >>> Graph.from_dict({"format": 1, "roots": [], "nodes": []})
         Graph(0 nodes, roots=())
         """
-        check_format(data, "Graph")
-        return cls(tuple(_node_from_dict(node) for node in data["nodes"]), tuple(data["roots"]))
+        from backwardpass._json import graph_from_dict
 
-
-def check_format(data: Mapping[str, Any], what: str) -> None:
-    """Raise `ValueError` unless `data` carries the format number written here."""
-    found = data.get("format") if isinstance(data, Mapping) else None
-    if found != FORMAT:
-        raise ValueError(
-            f"{what}.from_dict() reads what {what}.as_dict() wrote, format {FORMAT};\n"
-            f"got a {type(data).__name__} of format {found!r}.\n"
-            "Write the data again with this version."
-        )
-
-
-def meta_as_dict(meta: TensorMeta | None) -> dict[str, Any] | None:
-    """Turn what is known of a tensor into plain data; `None` stays `None`."""
-    if meta is None:
-        return None
-    return {"shape": _listed(meta.shape), "dtype": meta.dtype, "device": meta.device}
-
-
-def meta_from_dict(data: Mapping[str, Any] | None) -> TensorMeta | None:
-    """Undo :func:`meta_as_dict`."""
-    if data is None:
-        return None
-    return TensorMeta(_tupled(data["shape"]), data["dtype"], data["device"])
-
-
-def _listed(shape: tuple[int, ...] | None) -> list[int] | None:
-    return None if shape is None else list(shape)
-
-
-def _tupled(shape: list[int] | None) -> tuple[int, ...] | None:
-    return None if shape is None else tuple(shape)
-
-
-def _node_as_dict(node: Node) -> dict[str, Any]:
-    return {
-        "index": node.index,
-        "name": node.name,
-        "kind": node.kind,
-        "label": node.label,
-        "outputs": [meta_as_dict(meta) for meta in node.outputs],
-        "saved": [
-            {name: getattr(saved, name) for name in Saved.__slots__}
-            | {"shape": _listed(saved.shape)}
-            for saved in node.saved
-        ],
-        "edges": [{"target": edge.target, "input_nr": edge.input_nr} for edge in node.edges],
-    }
-
-
-def _node_from_dict(data: Mapping[str, Any]) -> Node:
-    return Node(
-        index=data["index"],
-        name=data["name"],
-        kind=data["kind"],
-        label=data["label"],
-        outputs=tuple(meta_from_dict(meta) for meta in data["outputs"]),
-        saved=tuple(Saved(**saved | {"shape": _tupled(saved["shape"])}) for saved in data["saved"]),
-        edges=tuple(Edge(edge["target"], edge["input_nr"]) for edge in data["edges"]),
-    )
+        return graph_from_dict(data)

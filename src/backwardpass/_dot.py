@@ -1,12 +1,17 @@
 """A graph in Graphviz's DOT language, for programs that draw it their own way."""
 
 from backwardpass._data import Graph, Node
+from backwardpass._frames import Frame, module_tree
 from backwardpass._text import clean, edge_text, label_text, shapes_text
 
 SHAPES = {
     "operation": "shape=box style=rounded",
     "accumulate": "shape=box style=bold",
     "function": "shape=octagon",
+    "checkpoint": "shape=octagon",
+    "compiled": "shape=octagon",
+    "copy": "shape=box style=rounded",
+    "identity": "shape=box style=rounded",
 }
 
 
@@ -31,7 +36,19 @@ def to_dot(graph: Graph) -> str:
             else:
                 label = _quoted(edge_text(graph, edge.target, edge.input_nr))
                 lines.append(f"  n{node.index} -> n{edge.target} [label={label}]")
+    lines += _clusters(module_tree([node.module for node in graph.nodes]))
     return "\n".join([*lines, "}"])
+
+
+def _clusters(frames: list[Frame], indent: str = "  ") -> list[str]:
+    lines = []
+    for frame in frames:
+        lines.append(f"{indent}subgraph {_quoted(f'cluster_{frame.path}')} {{")
+        lines.append(f"{indent}  label={_quoted(clean(frame.path))}")
+        lines += _clusters(frame.inside, indent + "  ")
+        lines += [f"{indent}  n{index}" for index in frame.members]
+        lines.append(f"{indent}}}")
+    return lines
 
 
 def _label(node: Node) -> list[str]:

@@ -17,43 +17,15 @@ from typing import Any
 
 import torch
 
-from backwardpass._data import (
-    FORMAT,
-    Graph,
-    TensorMeta,
-    check_format,
-    meta_as_dict,
-    meta_from_dict,
-)
+from backwardpass._data import Graph
+from backwardpass._json import FORMAT, check_format
 from backwardpass._saved import Names
+from backwardpass._steps import Details, Step, kept_bytes, step_as_dict, step_from_dict
 from backwardpass._trace import edges_of, meta_of, read
 
 _NOT_THE_CALLER = tuple(
     os.path.dirname(os.path.abspath(path)) + os.sep for path in (torch.__file__, __file__)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One node that ran.
-
-    Parameters
-    ----------
-    node
-        Its index in the pass's graph.
-    cotangents
-        What arrived, one for each output of the forward operation and of its shape; ``None`` where
-        nothing did.
-
-    Examples
-    --------
-    >>> from backwardpass import Step, TensorMeta
-    >>> Step(node=0, cotangents=(TensorMeta((), "float32", "cpu"),)).node
-    0
-    """
-
-    node: int
-    cotangents: tuple[TensorMeta | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +79,7 @@ class BackwardPass:
             "retain_graph": self.retain_graph,
             "create_graph": self.create_graph,
             "graph": self.graph.as_dict(),
-            "steps": [
-                {"node": step.node, "cotangents": [meta_as_dict(meta) for meta in step.cotangents]}
-                for step in self.steps
-            ],
+            "steps": [step_as_dict(step) for step in self.steps],
             "error": self.error,
         }
 
@@ -131,17 +100,37 @@ class BackwardPass:
         True
         """
         check_format(data, "BackwardPass")
-        steps = (
-            Step(step["node"], tuple(meta_from_dict(meta) for meta in step["cotangents"]))
-            for step in data["steps"]
-        )
-        rest = {name: value for name, value in data.items() if name != "format"}
-        return cls(**rest | {"graph": Graph.from_dict(data["graph"]), "steps": tuple(steps)})
+        known = {name: data[name] for name in cls.__slots__}
+        steps = tuple(step_from_dict(step) for step in data["steps"])
+        return cls(**known | {"graph": Graph.from_dict(data["graph"]), "steps": steps})
+
+    def kept_bytes(self) -> tuple[int, ...]:
+        """Bytes of saved tensors that the graph still keeps after each step, parameters apart.
+
+        Needs a pass recorded with ``values=True``. A storage counts until the last node that has it
+        saved lets go of it; something else may keep it alive longer.
+
+        Raises
+        ------
+        ValueError
+            If the pass was recorded without ``values=True``.
+
+        Examples
+        --------
+        >>> import torch, backwardpass
+        >>> x = torch.ones(10, dtype=torch.float64, requires_grad=True)
+        >>> with backwardpass.record(values=True) as recording:
+        ...     x.exp().sin().sum().backward()
+        >>> recording.passes[0].kept_bytes()  # after sum, sin, exp, AccumulateGrad
+        (80, 80, 0, 0)
+        """
+        return kept_bytes(self.graph, self.steps)
 
 
 def record(
-    names: Mapping[str, Any] | None = None,
+    names: Mapping[str, Any] | torch.nn.Module | None = None,
     only: str | Callable[[str], bool] | None = None,
+    values: bool = False,
 ) -> "Recording":
     """Record the backward passes that run inside a ``with`` block.
 
@@ -156,6 +145,9 @@ def record(
     only
         A file's name, or a function from a file's name to bool: passes called from other files run
         unobserved.
+    values
+        Whether steps also have norms, small tensors' numbers, what was freed and what was written.
+        The numbers are computed apart from what PyTorch computes, and no tensor is kept.
 
     Returns
     -------
@@ -165,7 +157,7 @@ def record(
     Raises
     ------
     TypeError
-        If `names` is no mapping, or `only` neither a string nor callable.
+        If `names` is neither mapping nor module, or `only` neither a string nor callable.
 
     Examples
     --------
@@ -180,14 +172,15 @@ def record(
     MulBackward0 [(2,)]
     AccumulateGrad [(2,)]
     """
-    if names is not None and not isinstance(names, Mapping):
-        Names(names)  # raises, at the call rather than at the first pass
+    with torch._C.DisableTorchFunction():
+        Names(names)  # raises, if it has to, at the call rather than at the first pass
     if only is not None and not isinstance(only, str) and not callable(only):
         raise TypeError(
             "only has to be a file's name or a function from a file's name to bool;\n"
-            f"got an object of type {type(only).__name__}."
+            f"got an object of type {type(only).__name__}.\n"
+            "Pass __file__ for the passes of the file at hand."
         )
-    return Recording(names, only)
+    return Recording(names, only, values)
 
 
 @dataclass(slots=True)
@@ -195,6 +188,7 @@ class _Running:
     """What the hooks of one pass write to, and what the pass will be made of."""
 
     steps: list[Step] = field(default_factory=list)
+    details: Details | None = None
     suspended: bool = False  # while a pass started inside this one runs
 
 
@@ -211,10 +205,14 @@ class Recording:
     """
 
     def __init__(
-        self, names: Mapping[str, Any] | None, only: str | Callable[[str], bool] | None
+        self,
+        names: Mapping[str, Any] | torch.nn.Module | None,
+        only: str | Callable[[str], bool] | None,
+        values: bool = False,
     ) -> None:
         self._names = names
         self._only = only
+        self._values = values
         self._passes: list[BackwardPass | None] = []
         self._threads = threading.local()
         self._gateway: Callable | None = None
@@ -262,7 +260,9 @@ class Recording:
 
     def _observe(self, run: Callable[[], Any], outputs: Any, made: tuple) -> Any:
         graph, nodes = _read(outputs, self._names)
-        running = _Running()
+        # The nodes live while the pass runs, as its caller holds the roots: to hold them here too
+        # keeps nothing alive for longer.
+        running = _Running(details=Details(graph, nodes) if self._values else None)
         place = len(self._passes)
         self._passes.append(None)
         stack = self._threads.__dict__.setdefault("stack", [])
@@ -286,6 +286,9 @@ class Recording:
             nodes = None  # the frame may live on in a traceback
             for handle in handles:
                 handle.remove()
+            if running.details is not None:
+                running.details.after_last(running.steps)
+                running.details = None
             stack.pop()
             if stack:
                 stack[-1].suspended = False
@@ -298,12 +301,17 @@ def _hook(running: _Running, index: int) -> Callable[[Any], None]:
             return
         with torch._C.DisableTorchFunction():
             arrived = tuple(value if value is None else meta_of(value) for value in cotangents)
-        running.steps.append(Step(index, arrived))
+            step = Step(index, arrived)
+            if running.details is not None:
+                step = running.details.before(step, cotangents, running.steps)
+        running.steps.append(step)
 
     return note
 
 
-def _read(outputs: Any, names: Mapping[str, Any] | None) -> tuple[Graph, list[Any]]:
+def _read(
+    outputs: Any, names: Mapping[str, Any] | torch.nn.Module | None
+) -> tuple[Graph, list[Any]]:
     with torch._C.DisableTorchFunction():
         edges = [edge for output in outputs for edge in edges_of(output)]
         # Without an edge the graph is empty and PyTorch will raise: that is for PyTorch to say.

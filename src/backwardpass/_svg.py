@@ -10,6 +10,7 @@ from html import escape
 
 from backwardpass._boxes import BADGE, BAND, LEADING, SIZES, Arrow, Box, boxes_and_arrows
 from backwardpass._data import Graph
+from backwardpass._frames import FRAME_FONT, Frame, flat, module_tree
 from backwardpass._layout import Point, place
 from backwardpass._text import clean, label_text, shapes_text
 
@@ -50,17 +51,28 @@ _STYLE = f".bp-graph text{{font-family:var(--bp-font,{FONT})}}" + "".join(
 )
 
 
-def to_svg(graph: Graph, title: str | None, description: str | None, prefix: str | None) -> str:
+def to_svg(
+    graph: Graph,
+    title: str | None,
+    description: str | None,
+    prefix: str | None,
+    max_nodes: int | None,
+    timeout: float,
+) -> str:
     """Draw the graph; see :meth:`Graph.to_svg`."""
-    boxes, arrows = boxes_and_arrows(graph)
+    boxes, arrows = boxes_and_arrows(graph, max_nodes)
+    frames = module_tree([box.module for box in boxes])
     layout = place(
         [box.size for box in boxes],
         [(arrow.tail, arrow.head, arrow.label_size, arrow.weight) for arrow in arrows],
+        frames,
+        timeout,
     )
     width, height = (side + 2 * MARGIN for side in layout.size)
     # Lines lie below the boxes, heads and labels above them.
     solid = [boxes[arrow.head].kind != "stub" for arrow in arrows]
-    body = [_line(curve, real) for curve, real in zip(layout.curves, solid, strict=True)]
+    body = [_frame(frame, *layout.frames[frame.path]) for frame in flat(frames)]
+    body += [_line(curve, real) for curve, real in zip(layout.curves, solid, strict=True)]
     tips: list[list[Point]] = [[] for _ in boxes]
     for arrow, curve in zip(arrows, layout.curves, strict=True):
         tips[arrow.head].append(curve[-1])
@@ -72,7 +84,8 @@ def to_svg(graph: Graph, title: str | None, description: str | None, prefix: str
         if centre is not None
     ]
     title = clean(title if title is not None else _title(graph))
-    description = clean(description if description is not None else _description(graph))
+    folded = [box.tooltip for box in boxes if box.kind == "fold"]
+    description = clean(description if description is not None else _description(graph, folded))
     picture = "\n".join(body)
     if prefix is None:
         digest = hashlib.sha256("\n".join([title, description, picture]).encode())
@@ -94,8 +107,8 @@ def _title(graph: Graph) -> str:
     return f"Backward graph of {', '.join(roots)}" if roots else "Backward graph without nodes"
 
 
-def _description(graph: Graph) -> str:
-    sentences = []
+def _description(graph: Graph, folded: list[str]) -> str:
+    sentences = [f"Nodes {fold}." for fold in folded]
     for node in graph.nodes[:MOST_DESCRIBED]:
         what = " ".join(part for part in (label_text(node), shapes_text(node.outputs)) if part)
         to = [
@@ -148,7 +161,27 @@ def _box(box: Box, centre: Point, tips: list[Point]) -> str:
     return "".join([*parts, "</g>"])
 
 
+def _frame(frame: Frame, corner: Point, opposite: Point) -> str:
+    """Draw the frame around a module's nodes, its path at the top."""
+    (left, top), (right, bottom) = corner, opposite
+    return (
+        f'<g class="bp-module"><title>{escape(clean(frame.path))}</title>'
+        f'<rect class="bp-line"{_plain(".bp-line")} fill="none" stroke-width="1" '
+        f'stroke-opacity="0.6" x="{_n(left)}" y="{_n(top)}" width="{_n(right - left)}" '
+        f'height="{_n(bottom - top)}" rx="6"/>'
+        f'<text class="bp-note"{_plain(".bp-note")} x="{_n((left + right) / 2)}" '
+        f'y="{_n(top + 15)}" text-anchor="middle" font-size="{FRAME_FONT:g}">'
+        f"{escape(frame.text)}</text></g>"
+    )
+
+
 def _outline(kind: str, left: float, top: float, width: float, height: float) -> str:
+    if kind == "fold":
+        return (
+            f'<rect class="bp-line"{_plain(".bp-line")} fill="none" stroke-width="1.3" '
+            f'stroke-dasharray="5 3" x="{_n(left)}" y="{_n(top)}" width="{_n(width)}" '
+            f'height="{_n(height)}" rx="3"/>'
+        )
     look = f'class="bp-box"{_plain(f".bp-{kind} .bp-box")} stroke-width="1.4"'
     if kind == "function":
         cut = 9.0

@@ -1,9 +1,9 @@
 """The shape table of a graph: one row a node, as text, Markdown or HTML."""
 
 from dataclasses import astuple, dataclass
-from html import escape
 from typing import TYPE_CHECKING
 
+from backwardpass import _render
 from backwardpass._data import Graph, Node
 from backwardpass._text import clean, label_text, saved_text, shapes_text
 
@@ -71,15 +71,7 @@ class Table:
         step  operation     tensor  shape  gradient shape  saved
            1  SumBackward0  loss    ()     ()
         """
-        lines = [COLUMNS, *self._cells()]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-        texts = []
-        for line in lines:
-            step, *rest = line
-            cells = [step.rjust(widths[0])]
-            cells += [cell.ljust(width) for cell, width in zip(rest, widths[1:], strict=True)]
-            texts.append("  ".join(cells).rstrip())
-        return "\n".join(texts)
+        return _render.text(COLUMNS, self._cells())
 
     def to_markdown(self) -> str:
         """Write a Markdown table, the user's text escaped.
@@ -90,9 +82,7 @@ class Table:
         | ---: | --- | --- | --- | --- | --- |
         | 1 | SumBackward0 | a\\|b | () | () |  |
         """
-        rule = ["---:"] + ["---"] * (len(COLUMNS) - 1)
-        lines = [COLUMNS, rule, *([_markdown(cell) for cell in row] for row in self._cells())]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return _render.markdown(COLUMNS, self._cells())
 
     def to_html(self, caption: str | None = None) -> str:
         """Write an HTML table whose cells carry their column's name as ``data-label``.
@@ -109,24 +99,10 @@ class Table:
         >>> '<td data-label="tensor">a&lt;b</td>' in html
         True
         """
-        head = "".join(f'<th scope="col">{column}</th>' for column in COLUMNS)
-        lines = ['<table class="bp-table">']
-        if caption is not None:
-            lines.append(f"<caption>{escape(clean(caption))}</caption>")
-        lines += [f"<thead><tr>{head}</tr></thead>", "<tbody>"]
-        for step, *rest in self._cells():
-            cells = [f'<th scope="row" data-label="{COLUMNS[0]}">{step}</th>']
-            for column, text in zip(COLUMNS[1:], rest, strict=True):
-                cells.append(f'<td data-label="{column}">{escape(text)}</td>')
-            lines.append(f"<tr>{''.join(cells)}</tr>")
-        return "\n".join([*lines, "</tbody>", "</table>"])
+        return _render.html(COLUMNS, self._cells(), caption)
 
     def _repr_html_(self) -> str:
         return self.to_html()
-
-
-def _markdown(text: str) -> str:
-    return "".join(f"\\{char}" if char in "\\|`*_<>[]" else char for char in text)
 
 
 def tabulate(graph: Graph, backward: "BackwardPass | None") -> Table:

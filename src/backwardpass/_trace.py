@@ -1,7 +1,9 @@
 """Walk the graph behind some tensors, with a loop, and write down what is there."""
 
+import gc
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,10 +12,18 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from backwardpass._data import Edge, Graph, Node, TensorMeta
 from backwardpass._engine import execution_order
-from backwardpass._saved import Names, SavedReader
+from backwardpass._modules import module_of
+from backwardpass._saved import Names, SavedReader, storage_of
+
+ACCUMULATE = "torch::autograd::AccumulateGrad"
+KINDS = {
+    ACCUMULATE: "accumulate",
+    "torch::autograd::CopySlices": "copy",
+    "AliasBackward0": "identity",
+}
 
 
-def trace(root: Any, names: Mapping[str, Any] | None = None) -> Graph:
+def trace(root: Any, names: Mapping[str, Any] | torch.nn.Module | None = None) -> Graph:
     """Read the backward graph behind one or more tensors.
 
     Nothing runs and nothing changes: no hook, no metadata and no reference stays behind. A graph
@@ -25,8 +35,10 @@ def trace(root: Any, names: Mapping[str, Any] | None = None) -> Graph:
         A tensor of any shape that requires grad, a :class:`torch.autograd.graph.Node`, a
         :class:`torch.autograd.graph.GradientEdge`, or a sequence of them.
     names
-        Names for tensors, such as ``vars()``, ``globals()`` or ``dict(model.named_parameters())``.
-        Modules in it name their parameters; everything else that is no tensor is passed over.
+        Names for tensors: a mapping, such as ``vars()`` for the variables of the place of the call
+        or ``dict(model.named_parameters())``, or a module, which names its parameters and buffers.
+        Modules in a mapping name theirs after themselves; what is no tensor is passed over. Without
+        `names` nothing is looked up, and nothing is named.
 
     Returns
     -------
@@ -39,12 +51,15 @@ def trace(root: Any, names: Mapping[str, Any] | None = None) -> Graph:
     it. A chain of more than about 40,000 nodes that has been looked at overflows a stack of 8 MiB
     when it is freed: let go of it in a thread with a larger :func:`threading.stack_size`.
 
+    Python's cyclic garbage collector rests while the graph is read.
+
     Raises
     ------
     TypeError
-        If a root is something else, or `names` is no mapping.
+        If a root is something else, or `names` is neither mapping nor module, or has a key that is
+        no string.
     ValueError
-        If a root does not require grad, or there is none.
+        If a root does not require grad, or there is none, or one name is given to two tensors.
 
     Examples
     --------
@@ -69,6 +84,11 @@ def read(edges: Sequence[tuple[Any, int]], names: Names) -> tuple[Graph, list[An
     Returns the graph, and the engine's nodes in the same order, for as long as the caller wants
     them.
     """
+    with _resting_collector():
+        return _read(edges, names)
+
+
+def _read(edges: Sequence[tuple[Any, int]], names: Names) -> tuple[Graph, list[Any]]:
     nodes, successors, position = _walk(edges)
     targets = [
         [position[id(target)] for target, _ in below if target is not None] for below in successors
@@ -76,7 +96,8 @@ def read(edges: Sequence[tuple[Any, int]], names: Names) -> tuple[Graph, list[An
     roots = [position[id(node)] for node, _ in edges]
     order = execution_order(targets, [node._sequence_nr() for node in nodes], roots)
     index = {id(nodes[old]): new for new, old in enumerate(order)}
-    reader = _NodeReader(names)
+    leaves = (storage_of(node.variable) for node in nodes if node.name() == ACCUMULATE)
+    reader = _NodeReader(names, {storage for storage in leaves if storage is not None})
     described = tuple(
         reader.describe(nodes[old], successors[old], index, new) for new, old in enumerate(order)
     )
@@ -85,6 +106,18 @@ def read(edges: Sequence[tuple[Any, int]], names: Names) -> tuple[Graph, list[An
         Graph(described, tuple(index[id(node)] for node, _ in edges), keys),
         [nodes[old] for old in order],
     )
+
+
+@contextmanager
+def _resting_collector():
+    """Keep the garbage collector out: it would look at every node again and again, in vain."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def edges_of(tensor: Any) -> list[tuple[Any, int]]:
@@ -121,13 +154,29 @@ def _root_edges(root: Any) -> list[tuple[Any, int]]:
             )
         found = edges_of(item)
         if not found:
-            raise ValueError(
-                "trace() needs a tensor that requires grad: it has no backward graph otherwise;\n"
-                f"got one of shape {tuple(item.shape)} with requires_grad=False.\n"
-                "Let an input of its computation require grad, outside torch.no_grad()."
-            )
+            raise ValueError(_without_graph(item))
         edges += found
     return edges
+
+
+def _without_graph(tensor: torch.Tensor) -> str:
+    needs = "trace() needs a tensor that requires grad: it has no backward graph otherwise;\n"
+    if torch._C._functorch.is_functorch_wrapped_tensor(tensor):
+        return needs + (
+            f"got a tensor of shape {tuple(tensor.shape)} inside a torch.func transform that "
+            "records no graph for it, such as vmap or jvp.\n"
+            "Trace the tensor outside the transform, or inside torch.func.grad or vjp."
+        )
+    if tensor.is_inference():
+        return needs + (
+            f"got an inference tensor of shape {tuple(tensor.shape)}, made in "
+            "torch.inference_mode().\n"
+            "Compute it outside inference mode: there nothing is ever recorded."
+        )
+    return needs + (
+        f"got one of shape {tuple(tensor.shape)} with requires_grad=False.\n"
+        "Let an input of its computation require grad, outside torch.no_grad()."
+    )
 
 
 def _walk(edges: Sequence[tuple[Any, int]]) -> tuple[list[Any], list[Any], dict[int, int]]:
@@ -155,24 +204,28 @@ def _walk(edges: Sequence[tuple[Any, int]]) -> tuple[list[Any], list[Any], dict[
 class _NodeReader:
     """Describes nodes; equal descriptions of tensors are shared."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, leaves: Collection[int]) -> None:
         self.names = names
-        self.saved = SavedReader(names)
+        self.saved = SavedReader(names, leaves)
         self.metas: dict[tuple, TensorMeta] = {}
 
     def describe(self, node: Any, below: Any, index: Mapping[int, int], number: int) -> Node:
         outputs = tuple(self._meta(meta) for meta in node._input_metadata)
-        name = node.name().removeprefix("torch::autograd::")
-        if name == "AccumulateGrad":
-            kind, label = "accumulate", self.names.by_id.get(id(node.variable))
+        name = node.name()
+        kind = _kind(node, name, outputs)
+        variable = None
+        if kind == "accumulate":
+            leaf = node.variable
+            variable, label = self.saved.variable(leaf), self.names.by_id.get(id(leaf))
         else:
-            kind = "function" if isinstance(node, torch._C._FunctionBase) else "operation"
             label = self.names.of_outputs(node, len(outputs))
         edges = tuple(
             Edge(None if target is None else index[id(target)], input_nr)
             for target, input_nr in below
         )
-        return Node(number, name, kind, label, outputs, self.saved.read(node), edges)
+        saved, module = self.saved.read(node), module_of(node)
+        name = name.removeprefix("torch::autograd::")
+        return Node(number, name, kind, label, outputs, saved, edges, module, variable)
 
     def _meta(self, meta: Any) -> TensorMeta:
         shape = None if meta.is_nested_tensor else tuple(meta.shape)
@@ -180,6 +233,19 @@ class _NodeReader:
         if key not in self.metas:
             self.metas[key] = TensorMeta(shape, *_type_and_place(meta))
         return self.metas[key]
+
+
+def _kind(node: Any, name: str, outputs: tuple[TensorMeta, ...]) -> str:
+    if isinstance(node, torch._C._FunctionBase):
+        made_by = getattr(type(node)._forward_cls, "__module__", "")
+        if made_by == "torch.utils.checkpoint":
+            return "checkpoint"
+        compiled = name == "CompiledFunctionBackward" and made_by.startswith("torch._functorch")
+        return "compiled" if compiled else "function"
+    if name in KINDS:
+        return KINDS[name]
+    same = name == "ViewBackward0" and tuple(node._saved_self_sym_sizes) == outputs[0].shape
+    return "identity" if same else "operation"
 
 
 def meta_of(tensor: torch.Tensor) -> TensorMeta:

@@ -161,11 +161,19 @@ def test_a_long_list_of_saved_tensors_is_shortened():
 
 DRAW = """
 import torch, backwardpass
+torch.manual_seed(0)
 x = torch.ones(2, 3, requires_grad=True)
 W = torch.ones(4, 3, requires_grad=True)
 h = torch.nn.functional.linear(x, W).tanh()
 graph = backwardpass.trace((h * h).sum(), vars())
 print(graph.to_svg(), graph.to_dot(), graph.table().to_text(), graph.as_dict())
+model = torch.nn.Sequential(torch.nn.Linear(3, 3), *[torch.nn.Tanh() for _ in range(9)])
+with backwardpass.modules(model), backwardpass.record(model, values=True) as recording:
+    loss = model(x).sum()
+    loss.backward()
+graph = backwardpass.trace(loss, model)
+print(graph.to_svg(max_nodes=9), graph.to_dot(), graph, graph.memory().to_markdown())
+print(recording.passes[0].as_dict()["steps"])
 """
 
 

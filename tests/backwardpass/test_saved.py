@@ -23,8 +23,8 @@ def test_fields_shapes_and_bytes():
     """A saved tensor is described by field, shape, dtype, bytes and the variable it is."""
     x, W = leaf(5, 4), leaf(4, 3)
     saved = saved_by("MmBackward0", x @ W, {"x": x, "W": W})
-    assert saved["self"] == Saved("self", (5, 4), "float64", 160, "x", False, 1, 160)
-    assert saved["mat2"] == Saved("mat2", (4, 3), "float64", 96, "W", False, 0, 96)
+    assert saved["self"] == Saved("self", (5, 4), "float64", 160, "x", False, 1, 160, "parameter")
+    assert saved["mat2"] == Saved("mat2", (4, 3), "float64", 96, "W", False, 0, 96, "parameter")
 
 
 def test_a_view_names_what_it_is_a_view_of():
@@ -82,7 +82,8 @@ def test_a_python_function_shows_what_it_saved():
     saved = saved_by("SquareBackward", y, {"x": x})
     assert {field: one.source for field, one in saved.items()} == {"tensors[0]": "x"}
     y.sum().backward()
-    assert saved_by("SquareBackward", y) == {"tensors": Saved("tensors", nbytes=0, freed=True)}
+    freed = Saved("tensors", nbytes=0, freed=True, role="freed")
+    assert saved_by("SquareBackward", y) == {"tensors": freed}
 
 
 def test_each_storage_is_counted_once():
@@ -139,4 +140,112 @@ def test_tensors_without_a_storage_are_described():
     assert seen[0].saved_bytes == 24
     sparse = torch.eye(3).to_sparse().requires_grad_()
     saved = saved_by("MulBackward0", sparse * torch.eye(3).to_sparse())
-    assert (saved["other"].shape, saved["other"].nbytes) == ((3, 3), None)
+    assert (saved["other"].shape, saved["other"].nbytes) == ((3, 3), 3 * 4 + 2 * 3 * 8)
+
+
+class Keeper(torch.autograd.Function):
+    """Saves an input, an output and a third tensor, and sets one on its ctx."""
+
+    @staticmethod
+    def forward(ctx, x, scale):
+        y = scale * x
+        ctx.save_for_backward(x, y, scale, x + y)
+        ctx.kept = torch.zeros(7, dtype=torch.float64)
+        ctx.more = [torch.zeros(2), "text"]
+        return y
+
+    @staticmethod
+    def backward(ctx, u):
+        x, y, scale, both = ctx.saved_tensors
+        return scale * u + 0 * (x + y + both), None
+
+
+def roles(name: str, root: torch.Tensor, names=None) -> dict[str, str]:
+    return {field: saved.role for field, saved in saved_by(name, root, names).items()}
+
+
+def test_roles_say_what_a_saved_tensor_is_to_the_graph():
+    """Parameters, their views, frozen ones, inputs, results and numbers are told apart."""
+    x, W = leaf(4, 3), leaf(2, 3)
+    y = torch.nn.functional.linear(x.exp(), W)
+    assert roles("MmBackward0", y) == {"mat2": "parameter", "self": "input"}
+    assert roles("ExpBackward0", y) == {"result": "result"}
+    assert roles("MulBackward0", x.exp() * 2) == {"other": "number"}
+    frozen = torch.nn.Parameter(torch.ones(2, 3, dtype=torch.float64), requires_grad=False)
+    assert roles("MmBackward0", x @ frozen.T)["mat2"] == "parameter"
+    data = torch.ones(4, 3, dtype=torch.float64)
+    assert roles("MulBackward0", x * data)["other"] == "input"
+
+
+def test_roles_of_a_python_function():
+    """What it was given, what it made, what it set on its ctx; the last outlives the pass."""
+    x, scale = leaf(3), torch.full((3,), 2.0, dtype=torch.float64)
+    y = Keeper.apply(x, scale)
+    assert roles("KeeperBackward", y) == {
+        "tensors[0]": "parameter",
+        "tensors[1]": "result",
+        "tensors[2]": "input",
+        "tensors[3]": "input",
+        "ctx.kept": "attribute",
+        "ctx.more[0]": "attribute",
+    }
+    y.sum().backward()
+    assert roles("KeeperBackward", y) == {
+        "tensors": "freed",
+        "ctx.kept": "attribute",
+        "ctx.more[0]": "attribute",
+    }
+
+
+def test_roles_of_what_a_hook_packed_and_checkpoint_left_out():
+    """Packed and checkpointed tensors are called so."""
+    with saved_tensors_hooks(lambda tensor: tensor, lambda tensor: tensor):
+        y = leaf(3).exp()
+    assert roles("ExpBackward0", y) == {"result": "packed"}
+    y = checkpoint(torch.exp, leaf(3), use_reentrant=False)
+    assert roles("ExpBackward0", y) == {"result": "checkpoint"}
+
+
+def test_a_module_names_its_parameters_and_buffers():
+    """Names may be a module: its tensors go by their dotted paths."""
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4)).eval()
+    root = model(torch.ones(5, 3))
+    saved = saved_by("NativeBatchNormBackward0", root, model)
+    assert saved["running_mean"].source == "1.running_mean"
+    assert saved["weight"].source == "1.weight"
+    again = saved_by("NativeBatchNormBackward0", root, {"net": model})
+    assert again["running_mean"].source == "net.1.running_mean"
+
+
+def test_memory_counts_each_storage_once_and_parameters_apart():
+    """Rows add up to the total; leaves are counted, views count their whole storage."""
+    x, W = torch.ones(5, 4, dtype=torch.float64), leaf(4, 3)
+    h = (x @ W).exp()
+    graph = backwardpass.trace((h * h[:1]).sum(), {"W": W})
+    memory = graph.memory()
+    assert (memory.total, memory.parameters, memory.unknown) == (160 + 120 + 96, 96, 0)
+    assert memory.activations == 280
+    assert sum(row.counted for row in memory.rows) == memory.total
+    by_name = {row.operation: row for row in memory.rows}
+    assert (by_name["MulBackward0"].nbytes, by_name["ExpBackward0"].counted) == (120, 0)
+    assert by_name["AccumulateGrad"].parameters == 96
+
+
+def test_memory_says_what_it_cannot_know():
+    """What a hook hides has no size, and the total says so."""
+    with saved_tensors_hooks(lambda tensor: "on disk", lambda packed: torch.ones(3)):
+        y = leaf(3).exp()
+    memory = backwardpass.trace(y).memory()
+    assert memory.unknown == 1
+    assert "total, and 1 of unknown size" in memory.to_text()
+    assert "total, and 1 of unknown size" in memory.to_markdown()
+    assert '<td data-label="operation">total, and 1 of unknown size</td>' in memory._repr_html_()
+
+
+def test_memory_after_backward_is_what_stays():
+    """A freed graph keeps its leaves, and what was set on a ctx."""
+    x = leaf(3)
+    y = Keeper.apply(x.exp(), torch.ones(3, dtype=torch.float64)).sum()
+    y.backward()
+    memory = backwardpass.trace(y).memory()
+    assert (memory.total, memory.parameters, memory.activations) == (24 + 64, 24, 64)

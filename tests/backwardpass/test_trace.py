@@ -2,7 +2,6 @@
 
 import gc
 import json
-import threading
 import weakref
 
 import pytest
@@ -101,6 +100,11 @@ def test_every_kind_of_root_is_taken():
     assert backwardpass.trace([x, y, y]).roots == (1, 0, 0)
 
 
+def inference_tensor() -> torch.Tensor:
+    with torch.inference_mode():
+        return torch.ones(3)
+
+
 @pytest.mark.parametrize(
     ("root", "error", "message"),
     [
@@ -108,6 +112,11 @@ def test_every_kind_of_root_is_taken():
         ([], ValueError, r"at least one root;\ngot an empty sequence"),
         (3.0, TypeError, r"needs a tensor.*\ngot an object of type float"),
         (["loss"], TypeError, r"needs a tensor.*\ngot an object of type str"),
+        (
+            inference_tensor(),
+            ValueError,
+            r"requires grad.*\ngot an inference tensor of shape \(3,\)",
+        ),
     ],
 )
 def test_a_wrong_root_is_explained(root, error, message):
@@ -116,28 +125,98 @@ def test_a_wrong_root_is_explained(root, error, message):
         backwardpass.trace(root)
 
 
-def test_wrong_names_are_explained():
-    """Names that are no mapping raise."""
-    with pytest.raises(TypeError, match=r"mapping from names.*\ngot an object of type list"):
-        backwardpass.trace(leaf(2), names=["x"])
+def test_a_tensor_of_a_transform_without_a_graph_is_explained():
+    """Inside vmap a tensor has no graph to show; inside torch.func.grad it has one."""
+    messages, sizes = [], []
+
+    def mapped(x):
+        with pytest.raises(ValueError, match="requires grad") as raised:
+            backwardpass.trace(x * 2)
+        messages.append(str(raised.value))
+        return x
+
+    def differentiated(x):
+        sizes.append(len(backwardpass.trace((x * x).sum()).nodes))
+        return (x * x).sum()
+
+    torch.vmap(mapped)(torch.ones(2, 3))
+    torch.func.grad(differentiated)(torch.ones(3))
+    assert messages == [
+        "trace() needs a tensor that requires grad: it has no backward graph otherwise;\n"
+        "got a tensor of shape (3,) inside a torch.func transform that records no graph for it, "
+        "such as vmap or jvp.\n"
+        "Trace the tensor outside the transform, or inside torch.func.grad or vjp."
+    ]
+    assert sizes == [3]
 
 
-def test_a_chain_of_200_000_nodes_is_traced():
-    """Depth costs time in proportion and no stack."""
-    held = [leaf(1)]
-    for _ in range(200_000):
-        held.append(held.pop() + 1)
-    graph = backwardpass.trace(held[0])
-    assert len(graph.nodes) == 200_001
-    assert graph.nodes[-1].kind == "accumulate"
-    # PyTorch frees what Python has seen by recursion, which needs a stack of its own.
-    before = threading.stack_size(256 * 2**20)
+def two_names() -> dict[str, object]:
+    model = torch.nn.Linear(3, 2)
+    return {"model": model, "model.weight": torch.ones(4, 3)}
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        (
+            ["x"],
+            TypeError,
+            "names has to be a mapping from names to tensors, such as vars() or globals(), or a "
+            "torch.nn.Module;\n"
+            "got an object of type list.\n"
+            "Pass names=vars() for the variables of the place of the call.",
+        ),
+        (
+            {"x": torch.ones(2), 7: torch.ones(2)},
+            TypeError,
+            "names needs a string for the name of every tensor;\n"
+            "got a key of type int: 7.\n"
+            "Make the keys strings, such as f'layer{number}'.",
+        ),
+        (
+            two_names(),
+            ValueError,
+            "names has to give a name to one tensor only;\n"
+            "got 'model.weight' for two, of shapes (2, 3) and (4, 3).\n"
+            "Rename one: a module's tensors are called by the module's name, a dot and their path.",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "use", [lambda names: backwardpass.trace(leaf(2), names), backwardpass.record]
+)
+def test_wrong_names_are_explained(use, names, error, message):
+    """Names of the wrong type, keys that are no strings, and clashes raise, at the call."""
+    with pytest.raises(error) as raised:
+        use(names)
+    assert str(raised.value) == message
+
+
+def test_one_tensor_may_have_two_names():
+    """Two variables for one tensor are no clash: the first counts."""
+    x = leaf(2)
+    model = torch.nn.Linear(2, 2)
+    names = {"x": x, "y": x, "model": model, "model.weight": model.weight}
+    assert backwardpass.trace(x, names).nodes[0].label == "x"
+
+
+def test_the_collector_rests_only_while_a_graph_is_read():
+    """Garbage collection is on again after a trace, and stays off where it was off."""
+    seen = []
+
+    class Names(dict):
+        def items(self):
+            seen.append(gc.isenabled())
+            return super().items()
+
+    backwardpass.trace(leaf(2), Names(x=leaf(2)))
+    assert (seen, gc.isenabled()) == ([True], True)
+    gc.disable()
     try:
-        deep = threading.Thread(target=held.clear)
-        deep.start()
-        deep.join()
+        backwardpass.trace(leaf(2))
+        assert not gc.isenabled()
     finally:
-        threading.stack_size(before)
+        gc.enable()
 
 
 def test_tracing_leaves_nothing_behind():
