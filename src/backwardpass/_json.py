@@ -1,0 +1,144 @@
+"""Graphs and passes as plain data: lists, dictionaries, strings, numbers, as JSON has them.
+
+A graph: `format` (1), `roots` (indices), `nodes`. A node:
+
+- `index`, `name`, `kind`, `label`: as in `Node`;
+- `outputs`: of each output `shape` (a list, or null for a nested tensor), `dtype`, `device`;
+- `saved`: the fields of `Saved`, `shape` as a list;
+- `edges`: `target` (an index, or null) and `input_nr`;
+- `module`, `variable` (like an entry of `saved`): only where there is one.
+
+A pass: `format`, `call`, `filename`, `line`, `retain_graph`, `create_graph`, `graph`, `error`, and
+`steps`. A step:
+
+- `node`: an index into the pass's graph;
+- `cotangents`: each like an entry of `outputs`, or null where nothing arrived;
+- `norms`, `values`, `freed`, `wrote`: only in a pass recorded with `values=True`. A complex number
+  is a list of two numbers, and what is no finite number one of the strings "nan", "inf", "-inf",
+  so that the text is JSON in the strict sense. `wrote` is null or has `how`, `tensor` and
+  `taken_over`.
+
+A reader has to pass over keys it does not know; keys are added without a new format number.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from backwardpass._data import Edge, Graph, Node, Saved, TensorMeta
+
+FORMAT = 1
+
+
+def check_format(data: Mapping[str, Any], what: str) -> None:
+    """Raise `ValueError` unless `data` carries the format number written here."""
+    found = data.get("format") if isinstance(data, Mapping) else None
+    if found != FORMAT:
+        raise ValueError(
+            f"{what}.from_dict() reads what {what}.as_dict() wrote, format {FORMAT};\n"
+            f"got a {type(data).__name__} of format {found!r}.\n"
+            "Write the data again with this version."
+        )
+
+
+def graph_as_dict(graph: Graph) -> dict[str, Any]:
+    """Write a graph; see :meth:`Graph.as_dict`."""
+    return {
+        "format": FORMAT,
+        "roots": list(graph.roots),
+        "nodes": [_node_as_dict(node) for node in graph.nodes],
+    }
+
+
+def graph_from_dict(data: Mapping[str, Any]) -> Graph:
+    """Read a graph; see :meth:`Graph.from_dict`."""
+    check_format(data, "Graph")
+    return Graph(tuple(_node_from_dict(node) for node in data["nodes"]), tuple(data["roots"]))
+
+
+def meta_as_dict(meta: TensorMeta | None) -> dict[str, Any] | None:
+    """Turn what is known of a tensor into plain data; `None` stays `None`."""
+    if meta is None:
+        return None
+    return {"shape": _listed(meta.shape), "dtype": meta.dtype, "device": meta.device}
+
+
+def meta_from_dict(data: Mapping[str, Any] | None) -> TensorMeta | None:
+    """Undo :func:`meta_as_dict`."""
+    if data is None:
+        return None
+    return TensorMeta(_tupled(data["shape"]), data["dtype"], data["device"])
+
+
+def number_as_data(number: Any) -> Any:
+    """Write a number as strict JSON has it.
+
+    >>> number_as_data(2.5), number_as_data(1 - 2j), number_as_data(float("-inf"))
+    (2.5, [1.0, -2.0], '-inf')
+    """
+    if isinstance(number, complex):
+        return [number_as_data(number.real), number_as_data(number.imag)]
+    if isinstance(number, float) and not math.isfinite(number):
+        return str(number)
+    return number
+
+
+def number_from_data(data: Any) -> Any:
+    """Undo :func:`number_as_data`.
+
+    >>> number_from_data([1.0, "inf"])
+    (1+infj)
+    """
+    if isinstance(data, list):
+        return complex(*map(number_from_data, data))
+    return float(data) if isinstance(data, str) else data
+
+
+def _listed(shape: tuple[int, ...] | None) -> list[int] | None:
+    return None if shape is None else list(shape)
+
+
+def _tupled(shape: list[int] | None) -> tuple[int, ...] | None:
+    return None if shape is None else tuple(shape)
+
+
+def _saved_as_dict(saved: Saved) -> dict[str, Any]:
+    fields = {name: getattr(saved, name) for name in Saved.__slots__}
+    return fields | {"shape": _listed(saved.shape)}
+
+
+def _saved_from_dict(data: Mapping[str, Any]) -> Saved:
+    known = {name: data[name] for name in Saved.__slots__ if name in data}
+    return Saved(**known | {"shape": _tupled(data["shape"])})
+
+
+def _node_as_dict(node: Node) -> dict[str, Any]:
+    data = {
+        "index": node.index,
+        "name": node.name,
+        "kind": node.kind,
+        "label": node.label,
+        "outputs": [meta_as_dict(meta) for meta in node.outputs],
+        "saved": [_saved_as_dict(saved) for saved in node.saved],
+        "edges": [{"target": edge.target, "input_nr": edge.input_nr} for edge in node.edges],
+    }
+    if node.module is not None:
+        data["module"] = node.module
+    if node.variable is not None:
+        data["variable"] = _saved_as_dict(node.variable)
+    return data
+
+
+def _node_from_dict(data: Mapping[str, Any]) -> Node:
+    variable = data.get("variable")
+    return Node(
+        index=data["index"],
+        name=data["name"],
+        kind=data["kind"],
+        label=data["label"],
+        outputs=tuple(meta_from_dict(meta) for meta in data["outputs"]),
+        saved=tuple(_saved_from_dict(saved) for saved in data["saved"]),
+        edges=tuple(Edge(edge["target"], edge["input_nr"]) for edge in data["edges"]),
+        module=data.get("module"),
+        variable=None if variable is None else _saved_from_dict(variable),
+    )
