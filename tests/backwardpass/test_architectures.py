@@ -1,5 +1,6 @@
 """Fifty random architectures of torch.nn layers, and two graphs as deep as graphs get."""
 
+import math
 import random
 import threading
 import time
@@ -187,9 +188,13 @@ def test_a_chain_of_200_000_nodes_costs_in_proportion():
     """A node of a chain a hundred times as long costs less than twice as much time."""
 
     def work():
-        short = min(seconds_a_node(2_000) for _ in range(9))
-        long = min(seconds_a_node(200_000) for _ in range(2))
-        assert long < 2 * short, f"{1e6 * long:.1f} µs a node against {1e6 * short:.1f}"
+        short, long = math.inf, math.inf
+        for _ in range(4):  # the fastest of each counts: others on the machine only slow it down
+            short = min([short, *(seconds_a_node(2_000) for _ in range(9))])
+            long = min(long, seconds_a_node(200_000))
+            if long < 2 * short:
+                return
+        raise AssertionError(f"{1e6 * long:.1f} µs a node against {1e6 * short:.1f}")
 
     in_a_deep_thread(work)
 
