@@ -139,7 +139,8 @@ def boxes_and_arrows(graph: Graph, max_nodes: int | None = None) -> tuple[list[B
         for edge in graph.nodes[group.first].edges:
             if edge.target is None:
                 arrows.append(Arrow(number, len(boxes)))
-                boxes.append(Box("stub", (Line("no", "note"), Line("gradient", "note"))))
+                lines = (Line("no", "note"), Line("gradient", "note"))
+                boxes.append(Box("stub", lines, module=graph.nodes[group.first].module))
             elif found[number_of[edge.target]].text:
                 into_folds[number_of[edge.target]] += 1
             else:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backwardpass._data import Graph
+from backwardpass._data import Graph, Node
 
 FEWEST = 3  # a beginning, a fold and an end
 
@@ -44,7 +44,7 @@ def groups(graph: Graph, max_nodes: int | None) -> list[Group]:
     size = len(graph.nodes)
     if max_nodes is None or size <= max_nodes:
         return [Group(index, index) for index in range(size)]
-    found = _fold_repeats([(node.name, node.outputs, len(node.edges)) for node in graph.nodes])
+    found = _fold_repeats([_look(node) for node in graph.nodes])
     if len(found) > max_nodes:
         before = max_nodes // 2
         after = max_nodes - before - 1
@@ -57,6 +57,11 @@ def groups(graph: Graph, max_nodes: int | None) -> list[Group]:
 def group_of(found: Sequence[Group]) -> list[int]:
     """Give for every node the number of its group."""
     return [number for number, group in enumerate(found) for _ in range(group.count)]
+
+
+def _look(node: Node) -> tuple:
+    """Give what has to be equal in nodes that repeat: all but names, and where edges lead."""
+    return node.name, node.outputs, tuple(edge.target is None for edge in node.edges)
 
 
 def _fold_repeats(looks: list) -> list[Group]:

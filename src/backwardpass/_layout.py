@@ -126,7 +126,7 @@ def _clusters(frames: Sequence[Frame]) -> list[str]:
     for frame in frames:
         members = "".join(f"n{member};" for member in frame.members)
         room = ROOM.format(*frame.label_size)
-        lines.append(f"subgraph {_cluster(frame)} {{ label=<{room}> margin=8 {members}")
+        lines.append(f"subgraph {_cluster(frame)} {{ label=<{room}> labeljust=l margin=8 {members}")
         lines += [*_clusters(frame.inside), "}"]
     return lines
 

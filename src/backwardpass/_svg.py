@@ -162,15 +162,15 @@ def _box(box: Box, centre: Point, tips: list[Point]) -> str:
 
 
 def _frame(frame: Frame, corner: Point, opposite: Point) -> str:
-    """Draw the frame around a module's nodes, its path at the top."""
+    """Draw the frame around a module's nodes, its path in the corner, where few arrows enter."""
     (left, top), (right, bottom) = corner, opposite
     return (
         f'<g class="bp-module"><title>{escape(clean(frame.path))}</title>'
         f'<rect class="bp-line"{_plain(".bp-line")} fill="none" stroke-width="1" '
         f'stroke-opacity="0.6" x="{_n(left)}" y="{_n(top)}" width="{_n(right - left)}" '
         f'height="{_n(bottom - top)}" rx="6"/>'
-        f'<text class="bp-note"{_plain(".bp-note")} x="{_n((left + right) / 2)}" '
-        f'y="{_n(top + 15)}" text-anchor="middle" font-size="{FRAME_FONT:g}">'
+        f'<text class="bp-note"{_plain(".bp-note")} x="{_n(left + 7)}" y="{_n(top + 15)}" '
+        f'font-size="{FRAME_FONT:g}">'
         f"{escape(frame.text)}</text></g>"
     )
 

@@ -54,6 +54,16 @@ def test_repeated_blocks_are_folded_before_the_middle():
     assert (fold.first, fold.last) == (2, 199)
 
 
+def test_a_block_with_an_edge_of_another_sort_is_no_repeat():
+    """Where the last block sends something nowhere, it is shown."""
+    model = torch.nn.Sequential(*[torch.nn.Linear(3, 3) for _ in range(9)])
+    graph = backwardpass.trace(model(torch.ones(2, 3)))
+    assert len(graph.nodes) == 36
+    (fold,) = (group for group in groups(graph, 20) if group.text)
+    assert fold.text == "7 × nodes 1-4 again: 28 nodes"
+    assert fold.last == 31
+
+
 def test_what_has_no_pattern_is_folded_in_the_middle():
     """Beginning and end stay where nothing repeats."""
     x = torch.ones(2, requires_grad=True)
