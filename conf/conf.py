@@ -13,7 +13,7 @@ from pathlib import Path
 CONF = Path(__file__).resolve().parent
 sys.path.insert(0, str(CONF))
 
-from extensions import footer, gallery, selection, sidecar  # noqa: E402  (found through the line above)
+from extensions import footer, selection, sidecar  # noqa: E402  (found through the line above)
 from jupyter_book.config import get_final_config  # noqa: E402
 
 # Figures are drawn into files, whatever the machine has.
@@ -46,9 +46,6 @@ settings["extensions"] = [name for name in settings["extensions"] if name not in
 # What was executed under other instruments is never found again: they are part of the path.
 settings["nb_execution_cache_path"] = str(
     sidecar.ROOT / "_build" / "executed" / sidecar.instruments()[:16]
-)
-settings["sphinx_gallery_conf"]["parallel"] = gallery.workers(
-    int(os.environ.get("BACKWARDPASS_JOBS", "1"))
 )
 # Pages never name a version by hand.
 settings["myst_substitutions"] = {

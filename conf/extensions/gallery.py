@@ -104,6 +104,9 @@ def workers(jobs: int) -> int | bool:
 
 def prepare(app: Sphinx) -> None:
     """Before the gallery is generated: drop what is stale, so that it is made again."""
+    # Set here and not in conf.py: it is no part of the settings that make every page outdated.
+    jobs = int(os.environ.get("BACKWARDPASS_JOBS", "1"))
+    app.config.sphinx_gallery_conf["parallel"] = workers(jobs)
     for orphan in sidecar.remove_orphans():
         logger.info("removed %s: its script is gone", orphan.relative_to(sidecar.ROOT))
     for script in sidecar.scripts():
