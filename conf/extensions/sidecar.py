@@ -11,7 +11,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 CONF = Path(__file__).resolve().parents[1]
@@ -86,11 +86,18 @@ def path(script: Path) -> Path:
 def read(script: Path) -> dict | None:
     """What was observed of ``script`` as it is now, or None where it has to run (again)."""
     try:
-        observed = json.loads(path(script).read_text("utf-8"))
+        stored = path(script)
+        observed = _parsed(stored, stored.stat().st_mtime_ns)
         current = observed["key"] == key(script.read_text("utf-8"))
     except (OSError, ValueError, KeyError, TypeError):  # missing, or cut off by an interruption
         return None
     return observed if current else None
+
+
+@lru_cache(maxsize=256)
+def _parsed(stored: Path, modified: int) -> dict:
+    """The contents of a sidecar, which a build asks for a dozen times."""
+    return json.loads(stored.read_text("utf-8"))
 
 
 def write(script: Path, observed: dict) -> None:
@@ -98,7 +105,7 @@ def write(script: Path, observed: dict) -> None:
     target = path(script)
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_suffix(".new")
-    text = json.dumps({"key": key(script.read_text("utf-8")), **observed}, indent=1)
+    text = json.dumps({"key": key(script.read_text("utf-8")), **observed})
     unfinished.write_text(text + "\n", "utf-8")
     unfinished.replace(target)
 

@@ -113,6 +113,11 @@ INDEX = """# A miniature book
 :cell: The first figure
 ```
 
+```{embed} one/plot_figures
+:cell: A gradient
+:show: code
+```
+
 ```{ledger}
 :totals:
 ```
@@ -443,6 +448,12 @@ def test_ledger_follows_a_change(unchanged, changed):
     assert "w again" in changed.page("gallery/one/plot_figures")
     assert "3 comparisons of a gradient by hand" in unchanged.page("index")
     assert "4 comparisons of a gradient by hand" in changed.page("index")
+
+
+def test_chapter_follows_the_script_it_embeds(unchanged, changed):
+    """A chapter shows the cell as it is now, though the chapter itself did not change."""
+    assert "w again" not in unchanged.page("index")
+    assert "w again" in changed.page("index")
 
 
 def test_figure_that_is_no_longer_drawn_is_gone(changed):
