@@ -20,6 +20,7 @@ NEEDED_BY = {
     "mystnb.": 'class="cell ',
     "sphinx-design": "sd-",
     "design-tabs": "sd-tab-set",
+    "answers.js": 'class="bp-answer',
     "katex": 'class="katex',
     "clipboard": 'class="highlight',
     "copybutton": 'class="highlight',

@@ -27,6 +27,7 @@ GATES = {
     "drawing": "a graph that a script shows cannot be drawn",
     "formula": "a formula cannot be read",
     "doctest": "an example with a prompt in a chapter does not give the output it shows",
+    "answer": "the answer of an exercise cannot be computed, or not be told from a wrong one",
     "prompt": "a prompt stands where nothing would run it",
     "address": "a page shows the address of an object, which no other build would show",
 }

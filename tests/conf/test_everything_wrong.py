@@ -71,6 +71,18 @@ def fence(directive: str, *body: str) -> str:
     return "\n".join((f"```{{{directive}", *body, "```\n\n"))
 
 
+def exercise(label: str) -> str:
+    """An exercise, and its solution."""
+    return (
+        f"````{{exercise}} Solved\n:label: {label}\nAdd.\n````\n\n"
+        f"````{{solution}} {label}\nDone.\n````\n\n"
+    )
+
+
+def no_answer(label: str, why: str) -> str:
+    return rf'answer to "{label}": {why} \[gate\.answer\]'
+
+
 def diverges(gradient: str, shape: str, error: str, relative: str) -> str:
     return (
         rf'gradient "{gradient}", by hand against autograd, diverges: shape {re.escape(shape)}, '
@@ -337,6 +349,63 @@ CHAPTERS = [
         "````{exercise} One and one\n:label: ex-one\nAdd.\n````\n\n"
         "````{solution} ex-one\n" + fence("doctest}", ">>> 1 + 1", "3") + "````\n",
         (">>> 1 + 1", r"doctest failed: .* Expected: 3 Got: 2 \[gate\.doctest\]"),
+    ),
+    chapter(
+        "answers",
+        exercise("ex-a")
+        + fence("answer} nobody", ":ask: a number", "right = 1")
+        + fence("answer} ex-a", "right = 2")
+        + fence("answer} ex-a", ":ask: a number", "x = 1 +")
+        + fence("answer} ex-a", ":ask: a number", "right = 1", "", "assert right == 2, right")
+        + fence("answer} ex-a", ":ask: a number", "def f():", "    return 1 / 0", "right = f()")
+        + fence("answer} ex-a", ":ask: a number", "wright = 1")
+        + fence("answer} ex-a", ":ask: a number", "right = torch.ones(2) / 0")
+        + fence("answer} ex-a", ":ask: a number", "right = {3}")
+        + fence("answer} ex-a", ":ask: a number", "right = torch.ones(65)")
+        + fence(
+            "answer} ex-a",
+            ":ask: a number",
+            "right = 2.0",
+            "wrong = {",
+            '    "Half": 1.0,',
+            '    "Too near": 2.001,',
+            "}",
+        )
+        + fence(
+            "answer} ex-a", ":ask: a number", "right = 3", 'wrong = {"One": [1], "Other": (1,)}'
+        )
+        + fence("answer} ex-a", ":ask: a number", "right = 4", 'wrong = {" ": 3}')
+        + fence("answer} ex-a", ":ask: a number", "right = 5", 'wrong = {"Twice": 3, "Twice": 4}')
+        + fence("answer} ex-a", ":ask: a number", "right = 6", "wrong = [1, 2]")
+        + "````{exercise} Unsolved\n:label: ex-b\nAdd.\n````\n\n"
+        + fence("answer} ex-b", ":ask: a number", "right = 7"),
+        ("```{answer} nobody", no_answer("nobody", 'there is no exercise "nobody" above it .*')),
+        ("```{answer} ex-a\nright = 2", no_answer("ex-a", "say what to type with :ask:, .*")),
+        ("x = 1 +", no_answer("ex-a", "SyntaxError: invalid syntax")),
+        ("assert right", no_answer("ex-a", "an assert fails: 1")),
+        ("right = f()", no_answer("ex-a", "ZeroDivisionError: division by zero")),
+        ("```{answer} ex-a\n:ask: a number\nwright", no_answer("ex-a", "it defines no `right`")),
+        ("right = torch.ones(2) / 0", no_answer("ex-a", "right is inf; a word .*")),
+        ("right = {3}", no_answer("ex-a", "right is a set; an answer is a number, .*")),
+        ("right = torch.ones(65)", no_answer("ex-a", "right is a large tensor; .*")),
+        (
+            '    "Too near"',
+            no_answer(
+                "ex-a",
+                r"the wrong answer 2\.001 of 'Too near' cannot be told from the right one, 2\.0",
+            ),
+        ),
+        (
+            'wrong = {"One"',
+            no_answer(
+                "ex-a",
+                r"the wrong answer \(1,\) of 'Other' cannot be told from the one of 'One', \[1\]",
+            ),
+        ),
+        ('wrong = {" "', no_answer("ex-a", "' ' says nothing to whoever gives this answer")),
+        ('wrong = {"Twice"', no_answer("ex-a", "'Twice' is said to two wrong answers")),
+        ("wrong = [1, 2]", no_answer("ex-a", "`wrong` is a dictionary of what to say: .*")),
+        ("```{answer} ex-b", no_answer("ex-b", "its exercise has no solution on this page, .*")),
     ),
     chapter(
         "prompt",
