@@ -95,11 +95,13 @@ def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
     # sphinx-gallery keeps the value of a block's last expression, and with it a graph which the
     # script may have dropped: take it away, whatever it is.
     values["___"] = None
-    if isinstance(last, torch.autograd.graph.Node):
+    # A node of PyTorch's, or one of an engine that a script builds after its model.
+    if hasattr(last, "next_functions") and hasattr(last, "_sequence_nr"):
         line = block.lineno + block.content.rstrip().count("\n")
         number = _current.draw(last, values, _cell_title(block, _current.source), line)
         shown += f"\n.. backward-graph:: {name}\n   :graph: {number}\n"
-        shown += f"\n.. backward-table:: {name}\n   :graph: {number}\n"
+        if isinstance(last, torch.autograd.graph.Node):
+            shown += f"\n.. backward-table:: {name}\n   :graph: {number}\n"
     del last
     lines = range(block.lineno, block.lineno + block.content.count("\n") + 1)
     if any(comparison.line in lines for comparison in _current.ledger):

@@ -12,6 +12,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from backwardpass._data import Edge, Graph, Node, TensorMeta
 from backwardpass._engine import execution_order
+from backwardpass._foreign import is_node, read_foreign
 from backwardpass._modules import module_of
 from backwardpass._saved import Names, SavedReader, storage_of
 
@@ -33,7 +34,9 @@ def trace(root: Any, names: Mapping[str, Any] | torch.nn.Module | None = None) -
     ----------
     root
         A tensor of any shape that requires grad, a :class:`torch.autograd.graph.Node`, a
-        :class:`torch.autograd.graph.GradientEdge`, or a sequence of them.
+        :class:`torch.autograd.graph.GradientEdge`, or a sequence of them. Or one node of an engine
+        of your own, if it answers to ``name()``, ``next_functions`` and ``_sequence_nr()`` as
+        PyTorch's do; its values are taken for numbers.
     names
         Names for tensors: a mapping, such as ``vars()`` for the variables of the place of the call
         or ``dict(model.named_parameters())``, or a module, which names its parameters and buffers.
@@ -74,6 +77,8 @@ def trace(root: Any, names: Mapping[str, Any] | torch.nn.Module | None = None) -
     AccumulateGrad (3, 2) []
     """
     with torch._C.DisableTorchFunction():  # a look at a tensor is no use of it
+        if is_node(root) and not isinstance(root, torch.autograd.graph.Node):
+            return read_foreign(root, names if isinstance(names, Mapping) else {})
         edges = _root_edges(root)
         return read(edges, Names(names))[0]
 
