@@ -21,6 +21,7 @@ NEEDED_BY = {
     "sphinx-design": "sd-",
     "design-tabs": "sd-tab-set",
     "answers.js": 'class="bp-answer',
+    "claims.js": 'class="bp-claims',
     "katex": 'class="katex',
     "clipboard": 'class="highlight',
     "copybutton": 'class="highlight',
