@@ -5,6 +5,7 @@ them is what checks them: a row without the place it should have, and a place th
 fail the build by the row's name.
 """
 
+import difflib
 import hashlib
 import re
 import tomllib
@@ -152,7 +153,9 @@ def resolve(env: BuildEnvironment, place: str) -> tuple[str, str, str]:
     exercise = getattr(env, "sphinx_exercise_registry", {}).get(anchor)
     if exercise and exercise["docname"] == docname:
         return docname, anchor, f"an exercise of {env.titles[docname].astext()}"
-    raise LookupError(f"{docname} has no section {anchor}")
+    near = difflib.get_close_matches(anchor, slugs, n=1)
+    meant = f'; did you mean "{near[0]}"?' if near else ""
+    raise LookupError(f"{docname} has no section {anchor}{meant}")
 
 
 def check(app: Sphinx, env: BuildEnvironment) -> None:
@@ -164,7 +167,8 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
     # One page alone has no neighbours that a place could be on.
     if "sphinx_external_toc" in app.extensions:
         shown = {name for names in showing for name in names}
-        failures += [Failure(c.source, f"{c.name} {w}") for c in claims for w in _lost(env, c, shown)]
+        for claim in claims:
+            failures += [Failure(claim.source, f"{claim.name} {w}") for w in _lost(env, claim, shown)]
     for failure in failures:
         logger.warning(failure.message, location=failure.source, type="gate", subtype="claim")
 
@@ -290,7 +294,8 @@ def _row(app: Sphinx, docname: str, claim: Claim) -> tuple:
         uri, title = found
         where = Markup(f'<a class="reference internal" href="{escape(uri)}">{_html(title)}</a>')
     else:
-        where = _html(claim.needs_none or "not written yet")
+        elsewhere = claim.place.partition("#")[0]  # this page is built alone
+        where = _html(elsewhere or claim.needs_none or "not written yet")
     return claim.name, _html(claim.says), _html(claim.so), where
 
 
@@ -315,11 +320,11 @@ def digest() -> str:
 
 def outdated(app: Sphinx, env: BuildEnvironment, added, changed, removed) -> list[str]:
     """The pages that show rows, when any row was changed since they were read."""
-    showing = {name: meta["claims_digest"] for name, meta in env.metadata.items() if "claims" in meta}
-    if not showing:
+    read = {name: meta["claims_digest"] for name, meta in env.metadata.items() if "claims" in meta}
+    if not read:
         return []
     now = digest()
-    return [name for name, then in showing.items() if then != now and name in env.found_docs]
+    return [name for name, then in read.items() if then != now and name in env.found_docs]
 
 
 def remember(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:

@@ -28,7 +28,7 @@ GATES = {
     "formula": "a formula cannot be read",
     "doctest": "an example with a prompt in a chapter does not give the output it shows",
     "answer": "the answer of an exercise cannot be computed, or not be told from a wrong one",
-    "claim": "a statement of the inventory lacks its place in the book, or has one that is not there",
+    "claim": "a statement of the inventory lacks its place, or has one that is not there",
     "prompt": "a prompt stands where nothing would run it",
     "address": "a page shows the address of an object, which no other build would show",
 }

@@ -5,6 +5,7 @@ The machine has no Graphviz while it is built.
 """
 
 import re
+import shutil
 from dataclasses import dataclass
 
 import pytest
@@ -408,6 +409,12 @@ CHAPTERS = [
         ("```{answer} ex-b", no_answer("ex-b", "its exercise has no solution on this page, .*")),
     ),
     chapter(
+        "claims",
+        fence("claims} graph") + fence("claims} nothing") + fence("claims-table} Q"),
+        ("```{claims} nothing", "no row of conf/claims with the topic 'nothing' is to be .*"),
+        ("```{claims-table} Q", "no row of conf/claims begins with 'Q' .*"),
+    ),
+    chapter(
         "prompt",
         "```python\n>>> 1 + 1\n3\n```\n",
         (">>> 1", r'">>>" outside a doctest directive would be printed .* \[gate\.prompt\]'),
@@ -499,7 +506,43 @@ CHAPTERS = [
     ),
     chapter("orphan", "Lost.\n", (NO_LINE, "document isn't included in any toctree")),
 ]
-WRONG = [*SCRIPTS, *CHAPTERS]
+
+
+def claim(name: str, *, part: str = "open", **others: str) -> str:
+    given = {"says": "It is.", "verdict": "false", "so": "It is not.", "topic": "graph"}
+    lines = [f'{key} = "{value}"' for key, value in (given | {"part": part} | others).items()]
+    return "\n".join([f"[{name}]", *lines, ""])
+
+
+LISTED = "listed = true\n"
+PARTS = "".join(
+    f'[{name}]\ntitle = "{name}"\nfinished = {str(done).lower()}\n'
+    for name, done in (("done", True), ("open", False))
+)
+CLAIMS = Wrong(
+    "conf/claims/w.toml",
+    claim("W-01", place="bad/prompt#a-chapter", part="done")
+    + LISTED
+    + claim("W-02")
+    + claim("W-03", needs_none="an opinion", part="done")
+    + claim("W-04", place="bad/nowhere#a-chapter")
+    + claim("W-05", place="bad/prompt#nothing")
+    + claim("W-06", part="done")
+    + claim("W-07", place="bad/prompt#a-chapter", topic="another")
+    + LISTED
+    + claim("W-08")
+    + LISTED
+    + claim("W-09", verdict="wrong"),
+    (
+        ("[W-04]", r"W-04 has the place .*, but there is no page bad/nowhere \[gate\.claim\]"),
+        ("[W-05]", r"W-05 has .*, but bad/prompt has no section nothing \[gate\.claim\]"),
+        ("[W-06]", r'W-06 has no place, and its part "done" is finished \[gate\.claim\]'),
+        ("[W-07]", r"W-07 is to be listed, but no page lists the topic 'another' .*"),
+        ("[W-08]", r"W-08 is to be listed, and has no place that shows it \[gate\.claim\]"),
+        ("[W-09]", r"W-09 has the verdict 'wrong'; there are: true, .* \[gate\.claim\]"),
+    ),
+)
+WRONG = [*SCRIPTS, *CHAPTERS, CLAIMS]
 
 # Nothing is wrong with these: what looks unusual about them is allowed.
 GOOD = {
@@ -517,6 +560,8 @@ GOOD = {
 @pytest.fixture(scope="module")
 def book(make_book):
     book = make_book("gates")
+    shutil.rmtree(book.root / "conf" / "claims")
+    book.write("conf/claims/parts.toml", PARTS)
     for wrong in WRONG:
         book.write(wrong.path, wrong.source)
     for name, source in GOOD.items():
