@@ -167,13 +167,16 @@ def check(app: Sphinx, env: BuildEnvironment) -> None:
     # One page alone has no neighbours that a place could be on.
     if "sphinx_external_toc" in app.extensions:
         shown = {name for names in showing for name in names}
-        for claim in claims:
-            failures += [Failure(claim.source, f"{claim.name} {w}") for w in _lost(env, claim, shown)]
+        failures += [failure for claim in claims for failure in _lost(env, claim, shown)]
     for failure in failures:
         logger.warning(failure.message, location=failure.source, type="gate", subtype="claim")
 
 
-def _lost(env: BuildEnvironment, claim: Claim, shown: set[str]) -> Iterator[str]:
+def _lost(env: BuildEnvironment, claim: Claim, shown: set[str]) -> Iterator[Failure]:
+    return (Failure(claim.source, f"{claim.name} {why}") for why in _why_lost(env, claim, shown))
+
+
+def _why_lost(env: BuildEnvironment, claim: Claim, shown: set[str]) -> Iterator[str]:
     part = parts()[claim.part]
     if claim.place:
         try:
