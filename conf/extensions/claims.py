@@ -19,6 +19,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
+from sphinx_exercise.nodes import exercise_subtitle
 
 from . import sidecar
 from .html import Markup, raw, table
@@ -145,14 +146,15 @@ def resolve(env: BuildEnvironment, place: str) -> tuple[str, str, str]:
     if anchor in slugs:
         _, target, title = slugs[anchor]
         return docname, target or anchor, title
+    exercise = getattr(env, "sphinx_exercise_registry", {}).get(anchor)
+    if exercise and exercise["docname"] == docname:
+        titles = exercise["node"].findall(exercise_subtitle)
+        return docname, anchor, "".join(title.astext() for title in titles) or "an exercise"
     labels = env.get_domain("std").anonlabels
     if labels.get(anchor, ("",))[0] == docname:
         named = env.get_domain("std").labels.get(anchor)
         title = named[2] if named else env.titles[docname].astext()
         return docname, labels[anchor][1], title
-    exercise = getattr(env, "sphinx_exercise_registry", {}).get(anchor)
-    if exercise and exercise["docname"] == docname:
-        return docname, anchor, f"an exercise of {env.titles[docname].astext()}"
     near = difflib.get_close_matches(anchor, slugs, n=1)
     meant = f'; did you mean "{near[0]}"?' if near else ""
     raise LookupError(f"{docname} has no section {anchor}{meant}")
@@ -203,7 +205,7 @@ class table_node(nodes.General, nodes.Element):
 
 
 class ClaimsDirective(SphinxDirective):
-    """The argument is a topic: the rows of it that are to be listed, wrong ones first."""
+    """The argument is a topic: the rows of it that are to be listed, false ones first."""
 
     required_arguments = 1
     final_argument_whitespace = True
@@ -214,6 +216,7 @@ class ClaimsDirective(SphinxDirective):
         if not claims:
             raise self.error(f"no row of conf/claims with the topic {topic!r} is to be listed")
         _note(self.env, claims)
+        claims.sort(key=lambda claim: claim.verdict != "false")
         return [nodes.bullet_list("", *map(_item, claims), classes=["bp-claims"])]
 
 
@@ -282,9 +285,11 @@ def put_places(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         found = _link(app, docname, node["place"])
         if found is None:
             node.parent.remove(node)
-        else:
-            uri, title = found
-            node.replace_self(nodes.reference("", title, refuri=uri, internal=True))
+            continue
+        uri, title = found
+        here = node["place"].partition("#")[0] == docname
+        link = nodes.reference("", "below" if here else title, refuri=uri, internal=True)
+        node.replace_self([nodes.Text("Shown " if here else "Shown in "), link, nodes.Text(".")])
     for node in list(doctree.findall(table_node)):
         rows = [_row(app, docname, claim) for claim in node["claims"]]
         headers = ("row", "what is asked", "what is so", "where")

@@ -331,8 +331,10 @@ CHAPTERS = [
         KERNEL
         + "# A chapter\n\n"
         + fence("code-cell} python", "import sys", 'print("unread", file=sys.stderr)')
-        + fence("code-cell} python", 'raise ValueError("from a cell")'),
+        + fence("code-cell} python", 'raise ValueError("from a cell")')
+        + fence("answer} nobody", ":ask: a number", "right = 1"),
         (
+            ("```{answer} nobody", no_answer("nobody", "there is no exercise .*")),
             (NO_LINE, r"Executing notebook failed: .*ValueError: from a cell .*\[mystnb\.exec\]"),
             (NO_LINE, r"Notebook exception traceback saved in: .* \[mystnb\.exec\]"),
             ('print("unread"', r"stderr was found in the cell outputs of cell 2 .*"),

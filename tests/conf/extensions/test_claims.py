@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from docutils import nodes
 from extensions import claims, mathematics
+from sphinx_exercise.nodes import exercise_subtitle
 
 ROOT = Path(__file__).resolve().parents[3]
 PARTS = '[graph]\ntitle = "The graph"\nfinished = false\n'
@@ -135,7 +136,8 @@ class Environment:
             anonlabels={"edges": ("graph/nodes", "edges"), "bare": ("graph/nodes", "bare")},
             labels=labels,
         )
-        self.sphinx_exercise_registry = {"ex-one": {"docname": "graph/nodes"}}
+        exercise = nodes.container("", exercise_subtitle("", "Two edges"))
+        self.sphinx_exercise_registry = {"ex-one": {"docname": "graph/nodes", "node": exercise}}
         vars(self).update(attributes)
 
     def get_domain(self, name):
@@ -149,7 +151,7 @@ class Environment:
         ("graph/nodes#what-it-is", ("graph/nodes", "what-it-is-1", "What it is")),
         ("graph/nodes#edges", ("graph/nodes", "edges", "Two numbers")),
         ("graph/nodes#bare", ("graph/nodes", "bare", "Nodes")),
-        ("graph/nodes#ex-one", ("graph/nodes", "ex-one", "an exercise of Nodes")),
+        ("graph/nodes#ex-one", ("graph/nodes", "ex-one", "Two edges")),
     ],
 )
 def test_a_place_is_a_section_a_label_or_an_exercise(place, found):
