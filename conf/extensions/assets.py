@@ -22,6 +22,7 @@ NEEDED_BY = {
     "design-tabs": "sd-tab-set",
     "answers.js": 'class="bp-answer',
     "claims.js": 'class="bp-claims',
+    "messages.js": 'class="bp-messages',
     "katex": 'class="katex',
     "clipboard": 'class="highlight',
     "copybutton": 'class="highlight',

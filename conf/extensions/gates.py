@@ -30,6 +30,7 @@ GATES = {
     "answer": "the answer of an exercise cannot be computed, or not be told from a wrong one",
     "claim": "a statement of the inventory lacks its place, or has one that is not there",
     "prompt": "a prompt stands where nothing would run it",
+    "message": "PyTorch says something else than an entry of the error index, or nothing",
     "address": "a page shows the address of an object, which no other build would show",
 }
 

@@ -25,7 +25,7 @@ class BackwardGraph(ObservedDirective):
         drawing = self.numbered(observed["drawings"], number, "draws a graph")
         if not drawing["svg"]:
             return []  # why it could not be drawn is reported once, by the gallery
-        return [raw(_drawing(drawing["svg"]))]
+        return [raw(drawn(drawing["svg"]))]
 
 
 class BackwardTable(ObservedDirective):
@@ -57,7 +57,7 @@ class BackwardSteps(ObservedDirective):
         return [steps]
 
 
-def _drawing(svg: str) -> str:
+def drawn(svg: str) -> str:
     """``svg`` in a frame that knows how wide it was drawn: it shrinks only as far as it is read."""
     width = re.search(r'\bwidth="([\d.]+)"', svg)[1]
     return (

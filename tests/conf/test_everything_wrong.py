@@ -354,6 +354,27 @@ CHAPTERS = [
         (">>> 1 + 1", r"doctest failed: .* Expected: 3 Got: 2 \[gate\.doctest\]"),
     ),
     chapter(
+        "messages",
+        "## An entry\n\n"
+        + fence("raises}", "import torch", "torch.ones(2).backward()", "---", "RuntimeError: old")
+        + "## Another\n\n"
+        + fence("raises}", "x = 1", "---", "ValueError: gone")
+        + fence("raises}", "x = 2")
+        + fence("attempt}", "1 / 0")
+        + fence("fix}", "int('x')")
+        + fence("fix}", "x = 3", "---", "ValueError: never"),
+        (
+            "```{raises}\nimport",
+            "entry 'An entry': PyTorch does not say what is written here written: RuntimeError: old "
+            r"raised: RuntimeError: element 0 of tensors does not .* \[gate\.message\]",
+        ),
+        ("```{raises}\nx = 1", r"entry 'Another': .* raised: nothing was raised \[gate\.message\]"),
+        ("```{raises}\nx = 2", r"below the program and a line of three hyphens .*"),
+        ("```{attempt}", r"entry 'Another': .* raised: ZeroDivisionError: .* \[gate\.message\]"),
+        ("```{fix}\nint", r"entry 'Another': .* raised: ValueError: invalid .* \[gate\.message\]"),
+        ("```{fix}\nx = 3", r"a fix raises nothing: there is no message to write below it.*"),
+    ),
+    chapter(
         "answers",
         exercise("ex-a")
         + fence("answer} nobody", ":ask: a number", "right = 1")
