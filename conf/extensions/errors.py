@@ -199,9 +199,7 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def listed(env: BuildEnvironment) -> list[tuple[str, str, str, str]]:
     """Every entry of the book: its page, its anchor, its title and its message."""
-    return [
-        (page, *entry) for page in sorted(env.bp_messages) for entry in env.bp_messages[page]
-    ]
+    return [(page, *entry) for page in sorted(env.bp_messages) for entry in env.bp_messages[page]]
 
 
 def list_again(app: Sphinx, env: BuildEnvironment) -> list[str]:

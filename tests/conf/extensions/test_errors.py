@@ -73,7 +73,7 @@ def test_nothing_is_left():
     """A program that switches gradients off leaves them on for whoever comes next."""
     import torch
 
-    errors.run("import torch\ntorch.set_grad_enabled(False)\ntorch.set_default_dtype(torch.float64)")
+    errors.run("import torch as t\nt.set_grad_enabled(False)\nt.set_default_dtype(t.float64)")
     assert torch.is_grad_enabled()
     assert torch.get_default_dtype() is torch.float32
 
@@ -111,7 +111,7 @@ def test_programs_are_complete(entries):
 
 
 def test_every_message_finds_itself(entries):
-    """Pasting the whole of a message finds its entry first, or right behind one of the same words."""
+    """Pasting a whole message finds its entry first, or right behind one of the same words."""
     found = search([entry["message"] for entry in entries], entries)
     words = {entry["title"]: re.sub(r"[\W\d]+", " ", entry["message"]) for entry in entries}
     for entry, titles in zip(entries, found, strict=True):
@@ -130,7 +130,7 @@ def test_every_message_finds_itself(entries):
             "One of the variables needed was modified by an in-place operation",
         ),
         (
-            "Traceback (most recent call last):\n  File \"train.py\", line 81, in <module>\n"
+            'Traceback (most recent call last):\n  File "train.py", line 81, in <module>\n'
             "    loss.backward()\nRuntimeError: element 0 of tensors does not require grad",
             "Element 0 of tensors does not require grad",
         ),
