@@ -5,11 +5,8 @@ block, in whichever process runs the script; what was seen crosses to this proce
 next build, as the script's sidecar.
 """
 
-import gc
-import os
 import re
 import zipfile
-from functools import cache
 from pathlib import Path
 from textwrap import indent
 
@@ -17,13 +14,10 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx_gallery import gen_gallery
 
-from . import sidecar
+from . import sidecar, workers
 from .gates import Failure
 
 logger = logging.getLogger(__name__)
-
-# With fewer scripts to run, starting workers takes longer than it saves.
-ENOUGH_FOR_WORKERS = int(os.environ.get("BACKWARDPASS_ENOUGH_FOR_WORKERS", "16"))
 
 # The observation of the script that this process is running, if it is running one.
 _current = None
@@ -39,7 +33,7 @@ def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
 
     script = next(sidecar.EXAMPLES.rglob(Path(fname).name)).resolve()
     if when == "before":
-        _settle()
+        workers.preload()
         _forget(script)
         observation.reset()
         _current = observation.Observation(script)
@@ -54,17 +48,6 @@ def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
         observation.reset()
     _undate(_generated(script).with_suffix(".zip"))
     sidecar.write(script, observed)
-
-
-@cache
-def _settle() -> None:
-    """Let the garbage collector pass over what is alive once all libraries are.
-
-    sphinx-gallery runs it before every script, and each time it walked through all of Sphinx and
-    torch: a third of the time the gallery took.
-    """
-    gc.collect()
-    gc.freeze()
 
 
 def figures(block, block_vars: dict, gallery_conf: dict) -> str:
@@ -109,32 +92,12 @@ def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
     return shown
 
 
-def workers(jobs: int) -> int | bool:
-    """How many processes sphinx-gallery is to start; False for none but this one.
-
-    Each has to import torch, which takes as long as a few scripts take to run.
-    """
-    outdated = sum(sidecar.read(script) is None for script in sidecar.scripts())
-    return jobs if jobs > 1 and outdated >= ENOUGH_FOR_WORKERS else False
-
-
-def hire(app: Sphinx) -> None:
-    """Set how many processes run the scripts.
-
-    Done here and not in conf.py: it is no part of the settings that make every page outdated.
-    """
-    jobs = int(os.environ.get("BACKWARDPASS_JOBS", "1"))
-    app.config.sphinx_gallery_conf["parallel"] = workers(jobs)
-
-
 def prepare(app: Sphinx) -> None:
     """Before the gallery is generated: drop what is stale, so that it is made again."""
     for orphan in sidecar.remove_orphans():
         logger.info("removed %s: its script is gone", orphan.relative_to(sidecar.ROOT))
-    for script in sidecar.scripts():
-        observed = sidecar.read(script)
-        if observed is None or observed["failures"] or not observed["completed"]:
-            _md5(script).unlink(missing_ok=True)
+    for script in sidecar.outdated():
+        _md5(script).unlink(missing_ok=True)
 
 
 def report(app: Sphinx) -> None:
@@ -223,7 +186,6 @@ def setup(app: Sphinx) -> dict:
     # the scraper imports it when there is a script to run.
     gen_gallery._import_matplotlib = lambda: None
     # sphinx-gallery generates at the default priority, 500.
-    app.connect("builder-inited", hire, priority=400)
     app.connect("builder-inited", prepare, priority=400)
     app.connect("builder-inited", report, priority=600)
     app.connect("source-read", without_toctrees)

@@ -148,7 +148,8 @@ def reset() -> None:
     torch.set_default_dtype(torch.float32)
     torch.set_grad_enabled(True)
     torch.autograd.set_detect_anomaly(False)
-    torch.use_deterministic_algorithms(False)
+    if torch.are_deterministic_algorithms_enabled():  # setting it imports torch's whole compiler
+        torch.use_deterministic_algorithms(False)
     # A warning shown once in a process would appear on the page that happens to run first.
     torch.set_warn_always(True)
     if "matplotlib" in sys.modules:

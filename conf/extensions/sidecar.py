@@ -100,6 +100,16 @@ def _parsed(stored: Path, modified: int) -> dict:
     return json.loads(stored.read_text("utf-8"))
 
 
+def outdated() -> list[Path]:
+    """Scripts that have to run: never observed as they are now, or not without a failure."""
+    found = ((script, read(script)) for script in scripts())
+    return [
+        script
+        for script, observed in found
+        if observed is None or observed["failures"] or not observed["completed"]
+    ]
+
+
 def write(script: Path, observed: dict) -> None:
     """Store ``observed`` under the key of the script's present source, all of it or nothing."""
     target = path(script)
