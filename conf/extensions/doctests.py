@@ -1,12 +1,14 @@
 """Run the doctests of each page that was read, in the very build that publishes it."""
 
 import re
+import tempfile
+from pathlib import Path
 
+from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.ext.doctest import DocTestBuilder
 from sphinx.util import logging
-from sphinx.util.display import status_iterator
 
 logger = logging.getLogger(__name__)
 
@@ -47,49 +49,31 @@ class Doctests(DocTestBuilder):
 
 
 class PageTests(Doctests):
-    """The same, lent to a build of HTML: it writes no page, and is silent about what passes."""
+    """The same, lent to a build of HTML: it writes nothing, and is silent about what passes."""
 
     def __init__(self, app: Sphinx, env: BuildEnvironment):
         super().__init__(app, env)
-        self.outdir = app.doctreedir  # where it may leave its log
-        self.init()
+        with tempfile.TemporaryDirectory() as folder:
+            self.outdir = Path(folder)  # its log, which nothing is written to
+            self.init()
+            self.outfile.close()
 
     def _out(self, text: str) -> None:
         """Say nothing."""
 
 
-def remember(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
-    """Note which pages this build reads."""
-    app.pages_to_test = sorted(docnames)
+def test_page(app: Sphinx, doctree: nodes.document) -> None:
+    """Test a page that was just read, in the process that reads it."""
+    if app.builder.name != "doctest" and any(map(_is_test, doctree.findall(nodes.Element))):
+        PageTests(app, app.env).test_doc(app.env.docname, doctree)
 
 
-def test_pages(app: Sphinx, env: BuildEnvironment) -> None:
-    """Test the pages that were read, once all of them were."""
-    if app.builder.name == "doctest":
-        return  # which tests them itself
-    tested = [name for name in app.pages_to_test if _has_doctest(env, name)]
-    if not tested:
-        return
-    builder = PageTests(app, env)
-    try:
-        for docname in status_iterator(tested, "testing pages... ", "brown", len(tested)):
-            builder.test_doc(docname, env.get_doctree(docname))
-    finally:
-        builder.outfile.close()
-
-
-def _has_doctest(env: BuildEnvironment, docname: str) -> bool:
-    return any("testnodetype" in node for node in env.get_doctree(docname).findall(_element))
-
-
-def _element(node) -> bool:
-    return hasattr(node, "attributes")
+def _is_test(node: nodes.Element) -> bool:
+    return "testnodetype" in node
 
 
 def setup(app: Sphinx) -> dict:
     app.setup_extension("sphinx.ext.doctest")
     app.add_builder(Doctests, override=True)
-    app.pages_to_test = []
-    app.connect("env-before-read-docs", remember)
-    app.connect("env-updated", test_pages)
+    app.connect("doctree-read", test_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
