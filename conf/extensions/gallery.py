@@ -34,6 +34,7 @@ def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
     script = next(sidecar.EXAMPLES.rglob(Path(fname).name)).resolve()
     if when == "before":
         workers.preload()
+        workers.collect_as_usual()
         _forget(script)
         observation.reset()
         _current = observation.Observation(script)
@@ -46,6 +47,7 @@ def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
         observed = finished.finish(completed=completed)
     finally:
         observation.reset()
+        workers.collect_rarely()
     _undate(_generated(script).with_suffix(".zip"))
     sidecar.write(script, observed)
 

@@ -6,6 +6,7 @@ scripts of the whole gallery are then one queue, where sphinx-gallery's own work
 each, and wait for one another at the end of each part.
 """
 
+import gc
 import multiprocessing
 import os
 import re
@@ -29,23 +30,46 @@ logger = logging.getLogger(__name__)
 CAN_FORK = sys.platform == "linux"
 # ... and with fewer scripts to run, importing torch in each worker takes longer than it saves.
 ENOUGH_TO_IMPORT_TORCH = 16
+# With as many scripts or pages as this, some process after another would import torch's compiler.
+ENOUGH_FOR_OPTIMIZERS = 8
 # What is executed while a page is read, as its source names it.
 EXECUTED = re.compile(r"^\s*[`:]{3,}\{(?:doctest|testcode|answer|negative-control)\}", re.MULTILINE)
 
 
 @cache
-def preload() -> None:
-    """Import what every script and every example needs, for the processes forked from this one."""
-    import gc
+def preload(*, optimizers: bool = False) -> None:
+    """Import what scripts and examples need, for the processes forked from this one.
 
+    The first optimizer or checkpoint of a process makes torch import its compiler, which takes as
+    long again: ``optimizers`` does that now.
+    """
     import matplotlib.pyplot  # noqa: F401
-    import torch  # noqa: F401
+    import torch
 
     from . import observation  # noqa: F401
 
-    # What is alive now stays: the collector need not look at it, here or in a fork.
+    if optimizers:
+        torch.optim.SGD([torch.zeros(1)])
+    settle()
+
+
+def settle() -> None:
+    """Let the garbage collector pass over what is alive now, which stays alive.
+
+    It walked through all of Sphinx and torch again and again, for a third of a build's time.
+    """
     gc.collect()
     gc.freeze()
+
+
+def collect_rarely() -> None:
+    """Let pages be read and written with few collections: they are trees that all stay alive."""
+    gc.set_threshold(50_000, 20, 50)
+
+
+def collect_as_usual() -> None:
+    """Let a script find the garbage collector as any Python has it."""
+    gc.set_threshold(700, 10, 10)
 
 
 class Crew:
@@ -65,7 +89,7 @@ class Crew:
     def start(self) -> None:
         """Fork, and begin to run the scripts in the order given."""
         global _crew
-        preload()
+        preload(optimizers=len(self._scripts) >= ENOUGH_FOR_OPTIMIZERS)
         _crew = self  # the forks find it: a configuration cannot be sent to them
         context = multiprocessing.get_context("fork")
         self._pool = ProcessPoolExecutor(min(self._jobs, len(self._scripts)), mp_context=context)
@@ -141,8 +165,9 @@ def release(app: Sphinx) -> None:
 
 def ready(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Before pages are read, by forks of this process where there are many."""
-    if CAN_FORK and any(_executes(Path(env.doc2path(name))) for name in docnames):
-        preload()
+    executing = sum(_executes(Path(env.doc2path(name))) for name in docnames)
+    if CAN_FORK and executing:
+        preload(optimizers=executing >= ENOUGH_FOR_OPTIMIZERS)
 
 
 def _executes(page: Path) -> bool:
@@ -151,6 +176,7 @@ def _executes(page: Path) -> bool:
 
 def setup(app: Sphinx) -> dict:
     # sphinx-gallery generates at the default priority, 500; at 400 what is stale is dropped.
+    collect_rarely()
     app.connect("builder-inited", hire, priority=450)
     app.connect("builder-inited", release, priority=550)
     app.connect("env-before-read-docs", ready)

@@ -1,0 +1,76 @@
+"""Write pages side by side, each from its stored form to HTML in one process.
+
+Sphinx resolves and indexes every page in the process that started, one after another, and only
+the rest of the work runs elsewhere: on two cores that one process was most of the build's end.
+"""
+
+from collections.abc import Sequence
+
+from sphinx.application import Sphinx
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.util.build_phase import BuildPhase
+from sphinx.util.display import status_iterator
+from sphinx.util.parallel import ParallelTasks, make_chunks
+
+# What the index of the search holds of each page, and of each word: tests/conf/test_configuration.py
+# pins these names of Sphinx's.
+BY_PAGE = ("_titles", "_filenames", "_all_titles", "_index_entries")
+BY_WORD = ("_mapping", "_title_mapping")
+
+
+class SideBySide(StandaloneHTMLBuilder):
+    """The builder of HTML, with all that concerns one page done in the process that writes it."""
+
+    def _write_parallel(self, docnames: Sequence[str], nproc: int) -> None:
+        first, *others = docnames
+        self._write_page(first)  # so that every fork has the templates
+        # Sphinx leaves out one process for its own part of the work; here that only waits.
+        tasks = ParallelTasks(nproc + 1)
+        chunks = make_chunks(others, nproc + 1)
+        done = status_iterator(
+            chunks, "writing output... ", "darkgreen", len(chunks), self.app.verbosity
+        )
+
+        def collect(chunk: list[str], found: dict) -> None:
+            next(done)
+            self._add(found)
+
+        for chunk in chunks:
+            tasks.add_task(self._write_pages, chunk, collect)
+        tasks.join()
+
+    def _write_pages(self, docnames: list[str]) -> dict:
+        """In a fork: write some pages; what the process that forked has to know of them."""
+        self.images = {}
+        if self.indexer is not None:
+            for name in (*BY_PAGE, *BY_WORD):
+                setattr(self.indexer, name, {})
+        for docname in docnames:
+            self._write_page(docname)
+        found = {"images": self.images}
+        if self.indexer is not None:
+            found |= {name: getattr(self.indexer, name) for name in (*BY_PAGE, *BY_WORD)}
+        return found
+
+    def _write_page(self, docname: str) -> None:
+        self.app.phase = BuildPhase.RESOLVING
+        doctree = self.env.get_and_resolve_doctree(docname, self)
+        self.app.phase = BuildPhase.WRITING
+        self.write_doc_serialized(docname, doctree)
+        self.write_doc(docname, doctree)
+
+    def _add(self, found: dict) -> None:
+        self.images |= found["images"]
+        if self.indexer is None:
+            return
+        for name in BY_PAGE:
+            getattr(self.indexer, name).update(found[name])
+        for name in BY_WORD:
+            words = getattr(self.indexer, name)
+            for word, docnames in found[name].items():
+                words.setdefault(word, set()).update(docnames)
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_builder(SideBySide, override=True)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
