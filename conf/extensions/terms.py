@@ -4,11 +4,13 @@ The terms are read from the glossary itself, so a chapter needs no markup and no
 """
 
 import re
-from functools import cache
+from functools import lru_cache
+from pathlib import Path
 
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 
 from .sidecar import ROOT
 
@@ -28,11 +30,21 @@ def terms(source: str) -> list[str]:
     return re.findall(r"^(\S.*)\n  \S", glossary.group(1), re.MULTILINE) if glossary else []
 
 
-@cache
-def _defined(modified: float) -> list[tuple[str, re.Pattern]]:
+def pattern(term: str) -> re.Pattern:
+    """Where ``term`` is used: as a word of its own, in the singular or the plural."""
+    return re.compile(rf"\b{re.escape(term)}(?:s|es)?\b", re.IGNORECASE)
+
+
+def defined() -> list[tuple[str, re.Pattern]]:
+    """Each term of the book's glossary, and where it is used; none where there is no glossary."""
+    return _defined(GLOSSARY.stat().st_mtime_ns) if GLOSSARY.is_file() else []
+
+
+@lru_cache(maxsize=1)
+def _defined(modified: int) -> list[tuple[str, re.Pattern]]:
     # Longer terms first: "saved tensor" is not "tensor".
-    found = sorted(terms(GLOSSARY.read_text("utf-8")), key=len, reverse=True)
-    return [(term, re.compile(rf"\b{re.escape(term)}(?:s|es)?\b", re.IGNORECASE)) for term in found]
+    found = sorted(set(terms(GLOSSARY.read_text("utf-8"))), key=lambda term: (-len(term), term))
+    return [(term, pattern(term)) for term in found]
 
 
 def link(app: Sphinx, doctree: nodes.document) -> None:
@@ -40,13 +52,45 @@ def link(app: Sphinx, doctree: nodes.document) -> None:
     docname = app.env.docname
     if not GLOSSARY.is_file() or docname.startswith(("gallery/", "reference/")):
         return
-    app.env.note_dependency(str(GLOSSARY))
-    for term, pattern in _defined(GLOSSARY.stat().st_mtime):
+    for term, used in defined():
         for text in doctree.findall(nodes.Text):
-            found = pattern.search(text)
+            found = used.search(text)
             if found and _in_a_sentence(text):
                 text.parent.replace(text, _linked(text, found, term, docname))
                 break
+    # What `outdated` needs: the terms there were, and those the page leads to.
+    app.env.metadata[docname]["terms"] = (
+        tuple(term for term, _ in defined()),
+        tuple(xref["reftarget"] for xref in doctree.findall(_is_term)),
+    )
+
+
+def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]:
+    """The pages that a change of the glossary makes others: what a term means changes none.
+
+    A page is read again when a term it leads to is gone, or when it may use one that is new.
+    """
+    now = dict(defined())
+    found = []
+    for docname in env.found_docs:
+        known, linked = env.metadata.get(docname, {}).get("terms", (now, ()))
+        new = now.keys() - known
+        gone = {target.lower() for target in linked} - {term.lower() for term in now}
+        if gone or (new and _uses(Path(env.doc2path(docname)), [now[term] for term in new])):
+            found.append(docname)
+    return found
+
+
+def _uses(page: Path, patterns: list[re.Pattern]) -> bool:
+    try:
+        source = page.read_text("utf-8")
+    except OSError:
+        return True
+    return any(used.search(source) for used in patterns)
+
+
+def _is_term(node: nodes.Node) -> bool:
+    return isinstance(node, addnodes.pending_xref) and node["reftype"] == "term"
 
 
 def _in_a_sentence(text: nodes.Text) -> bool:
@@ -76,4 +120,5 @@ def _linked(text: nodes.Text, found: re.Match, term: str, docname: str) -> list[
 
 def setup(app: Sphinx) -> dict:
     app.connect("doctree-read", link)
+    app.connect("env-get-outdated", outdated)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
