@@ -31,6 +31,7 @@ GATES = {
     "claim": "a statement of the inventory lacks its place, or has one that is not there",
     "prompt": "a prompt stands where nothing would run it",
     "message": "PyTorch says something else than an entry of the error index, or nothing",
+    "skipped": "a page or a docstring switches off one of its own examples or cells",
     "address": "a page shows the address of an object, which no other build would show",
 }
 

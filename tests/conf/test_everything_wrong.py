@@ -443,6 +443,24 @@ CHAPTERS = [
         (">>> 1", r'">>>" outside a doctest directive would be printed .* \[gate\.prompt\]'),
     ),
     chapter(
+        "skipped",
+        fence("doctest}", ">>> 1 + 1  # doctest: +SKIP", "3")
+        + fence("doctest}", ":skipif: True", ">>> 2 + 1", "4"),
+        (">>> 1", r'"# doctest: \+SKIP" switches a check off; .* \[gate\.skipped\]'),
+        (":skipif", r'":?skipif:" switches a check off; .* \[gate\.skipped\]'),
+    ),
+    Wrong(
+        "book/bad/skipped_cells.md",
+        KERNEL
+        + "# A chapter\n\n"
+        + fence("code-cell} python", ":tags: [skip-execution]", "assert False")
+        + fence("code-cell} python", ":tags: [raises-exception]", "assert False"),
+        (
+            (":tags: [skip", r'"skip-execution" switches a check off; .* \[gate\.skipped\]'),
+            (":tags: [raises", r'"raises-exception" switches a check off; .* \[gate\.skipped\]'),
+        ),
+    ),
+    chapter(
         "references",
         "See {ref}`nowhere`.\n\nSee {doc}`nothing`.\n\nSee {py:func}`torch.nonexistent`.\n\n"
         "See [nobody](nobody.md).\n\nSee {download}`none.py`.\n",
