@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -182,9 +183,37 @@ def _run_sphinx(stage: Path, options: argparse.Namespace, only: Path | None) -> 
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _interrupted)
     try:
-        return process.wait()
+        with _watched(process):
+            return process.wait()
     finally:
         _end(process)
+
+
+# Reads until whoever started it has ended, in whatever way; then ends a group of processes.
+WATCHMAN = """
+import os, signal, sys
+sys.stdin.read()
+os.killpg(int(sys.argv[1]), signal.SIGKILL)
+"""
+
+
+@contextlib.contextmanager
+def _watched(process: subprocess.Popen) -> Iterator[None]:
+    """End the group of ``process`` with this one, though this one be killed; POSIX only."""
+    if os.name != "posix":
+        yield
+        return
+    watchman = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", WATCHMAN, str(process.pid)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,  # what ends all of this group shall not end it
+    )
+    try:
+        yield
+    finally:
+        watchman.kill()
+        watchman.wait()
+        watchman.stdin.close()
 
 
 def _interrupted(number: int, frame: object) -> None:

@@ -3,6 +3,7 @@
 That they work together is shown by ``test_life_of_a_book.py``.
 """
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -267,3 +268,50 @@ def test_ends_every_process_it_started():
     assert process.returncode == -signal.SIGKILL
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
+
+
+GROUP = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import threading; threading.Event().wait()"])
+print(child.pid, flush=True)
+child.wait()
+"""
+DRIVER = """
+import subprocess, sys
+sys.path.insert(0, sys.argv[1])
+import build
+group = subprocess.Popen(
+    [sys.executable, "-c", sys.argv[2]], stdout=subprocess.PIPE, text=True, start_new_session=True
+)
+with build._watched(group):
+    print(group.pid, group.stdout.readline(), flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sessions are POSIX")
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "ended"])
+def test_what_was_started_ends_with_a_driver_that_is_killed(killed):
+    """Whatever a driver had started ends when it is killed; one that ends itself is not spied on."""
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(build.CONF), GROUP],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        group = [psutil.Process(int(pid)) for pid in driver.stdout.readline().split()]
+        others = [p for p in psutil.Process(driver.pid).children() if p not in group]
+        if killed:
+            driver.kill()
+        else:
+            driver.communicate("\n", timeout=60)
+    try:
+        _, watching = psutil.wait_procs(others, timeout=10)
+        assert len(others) == 1
+        assert watching == []
+        _, alive = psutil.wait_procs(group, timeout=10 if killed else 0)
+        assert len(alive) == (0 if killed else 2)
+    finally:
+        for process in reversed(group):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()

@@ -265,10 +265,10 @@ def deleted(book, mended):
 
 @pytest.fixture(scope="module")
 def killed(book, deleted):
-    """The instruments changed; the build was killed, all of it at once, while a script ran."""
+    """The instruments changed; the driver alone was killed, while a script ran."""
     with open(book.root / "conf/extensions/ledger.py", "a") as instrument:
         instrument.write("# Changed.\n")
-    return interrupted(book, "HOLD_SCRIPT", book.kill)
+    return interrupted(book, "HOLD_SCRIPT", lambda process: process.kill())
 
 
 @pytest.fixture(scope="module")
@@ -306,7 +306,7 @@ def second(elsewhere):
 @pytest.fixture(scope="module")
 def anew(second):
     """Everything from nothing, two scripts at a time."""
-    return step(second, "--jobs", "2", BACKWARDPASS_ENOUGH_FOR_WORKERS="1")
+    return step(second, "--jobs", "2")
 
 
 @pytest.fixture(scope="module")
@@ -345,8 +345,7 @@ def interrupted(book, where: str, end) -> Step:
     pipe = book.root / "pipe"
     if not pipe.exists():
         os.mkfifo(pipe)
-    workers = {"BACKWARDPASS_ENOUGH_FOR_WORKERS": "1"}
-    process = book.start("--jobs", "2", **workers, **{where: str(pipe)})
+    process = book.start("--jobs", "2", **{where: str(pipe)})
     reader = os.open(pipe, os.O_RDWR)  # for both: so that it can be opened before it is written
     try:
         ready, _, _ = select.select([reader], [], [], 120)

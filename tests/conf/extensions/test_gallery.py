@@ -74,25 +74,6 @@ def test_cell_title():
     assert titles == ["Graph", "One", "Two", "Two"]
 
 
-@pytest.mark.parametrize(
-    ("jobs", "outdated", "workers"), [(1, 40, False), (4, 3, False), (2, 16, 2), (4, 40, 4)]
-)
-def test_workers(project, monkeypatch, jobs, outdated, workers):
-    """Workers are started for as many scripts as make up for what their start costs."""
-    monkeypatch.setattr(gallery, "ENOUGH_FOR_WORKERS", 16)
-    for number in range(outdated):
-        project.write(f"examples/part/plot_{number}.py")
-    assert gallery.workers(jobs) == workers
-
-
-def test_workers_are_for_what_has_to_run(project, monkeypatch):
-    """Scripts whose observation is current need no worker."""
-    monkeypatch.setattr(gallery, "ENOUGH_FOR_WORKERS", 2)
-    for number in range(4):
-        sidecar.write(project.write(f"examples/part/plot_{number}.py"), {"completed": True})
-    assert gallery.workers(2) is False
-
-
 def test_archives_are_undated(tmp_path):
     """An archive has the same bytes whenever it was made, and the same content."""
     archives = [tmp_path / "one.zip", tmp_path / "two.zip"]
