@@ -4,6 +4,7 @@ A machine that is busy with something else is slower: run it on a quiet one, and
 """
 
 import argparse
+import itertools
 import os
 import re
 import shutil
@@ -72,11 +73,15 @@ def measure(copy: Path, runs: int) -> list[Timing]:
     bare = float(_python(copy, "-c", BARE, *map(str, scripts)).stdout)
     allowed = bare + 3 * len(executed) / cores + 20
     pages = len(chapters) + len(scripts)
+    numbers = itertools.count()
     cold = _median(1, lambda: _build(copy))
     unchanged = _median(runs, lambda: _build(copy))
+    # The longest: whatever its part, reading it takes the longest.
+    ordinary = max(chapters, key=lambda page: page.stat().st_size)
     chapter = _median(
-        runs, lambda: _build(copy), lambda: _append(chapters[-1], "\nOne more line.\n")
+        runs, lambda: _build(copy), lambda: _append(ordinary, "\nOne more line.\n")
     )
+    glossary = _median(runs, lambda: _build(copy), lambda: _define(copy, next(numbers)))
     script = _median(
         runs, lambda: _build(copy), lambda: _append(scripts[-1], "\n# One more line.\n")
     )
@@ -89,9 +94,20 @@ def measure(copy: Path, runs: int) -> list[Timing]:
             f"bare + 3 s × {len(executed)} chapters with cells ÷ {cores} cores + 20 s",
         ),
         Timing(f"nothing changed, {pages} pages", unchanged, 5.0),
-        Timing("one chapter changed", chapter, 12.0),
+        Timing(f"one chapter changed, {ordinary.stem}", chapter, 12.0),
+        Timing("one term changed, one new", glossary, 12.0),
         Timing("one script changed", script, 15.0),
     ]
+
+
+def _define(copy: Path, number: int) -> None:
+    """Change what the first term of the glossary means, and define one that no page uses."""
+    glossary = copy / "book" / "reference" / "glossary.md"
+    text = glossary.read_text("utf-8")
+    body = re.search(r"^```\{glossary\}\n(.*?)(?=^```)", text, re.MULTILINE | re.DOTALL)
+    more = re.sub(r"^  ", "  Anew: ", body.group(1), count=1, flags=re.MULTILINE)
+    more += f"\nterm of no page {number}\n  Nothing.\n"
+    glossary.write_text(text.replace(body.group(1), more), "utf-8")
 
 
 def table(timings: list[Timing]) -> str:

@@ -275,8 +275,6 @@ def _in_script(place: str) -> str:
 
 
 def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, seconds: float) -> None:
-    from extensions import verified
-
     sources = [*(ROOT / "book").rglob("*.md"), *(ROOT / "examples").rglob("*.py")]
     sources += [path for path in (ROOT / "_static").rglob("*") if path.is_file()]
     listed = sorted(path.relative_to(ROOT).as_posix() for path in sources)
@@ -284,7 +282,7 @@ def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, second
     where = stage / "pages"
     if options.builder == "html" and only is None:
         where = _publish(stage / "pages")
-    print(f"\n{verified.Totals.of(verified.observations())}; {seconds:.0f} s")
+    print(f"\n{(stage / 'finished').read_text('utf-8')}; {seconds:.0f} s")
     if options.builder != "html":
         print(f"Nothing to report from {options.builder}.")
     elif only is None:

@@ -50,17 +50,16 @@ def _defined(modified: int) -> list[tuple[str, re.Pattern]]:
 def link(app: Sphinx, doctree: nodes.document) -> None:
     """Turn the first use of each term in a chapter into a link to its definition."""
     docname = app.env.docname
-    if not GLOSSARY.is_file() or docname.startswith(("gallery/", "reference/")):
-        return
-    for term, used in defined():
+    linked = not docname.startswith(("gallery/", "reference/"))
+    for term, used in defined() if linked else ():
         for text in doctree.findall(nodes.Text):
             found = used.search(text)
             if found and _in_a_sentence(text):
                 text.parent.replace(text, _linked(text, found, term, docname))
                 break
-    # What `outdated` needs: the terms there were, and those the page leads to.
+    # What `outdated` needs: whether and which terms were looked for, and those the page leads to.
     app.env.metadata[docname]["terms"] = (
-        tuple(term for term, _ in defined()),
+        tuple(term for term, _ in defined()) if linked else None,
         tuple(xref["reftarget"] for xref in doctree.findall(_is_term)),
     )
 
@@ -73,8 +72,8 @@ def outdated(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str
     now = dict(defined())
     found = []
     for docname in env.found_docs:
-        known, linked = env.metadata.get(docname, {}).get("terms", (now, ()))
-        new = now.keys() - known
+        known, linked = env.metadata.get(docname, {}).get("terms", (None, ()))
+        new = set() if known is None else now.keys() - known
         gone = {target.lower() for target in linked} - {term.lower() for term in now}
         if gone or (new and _uses(Path(env.doc2path(docname)), [now[term] for term in new])):
             found.append(docname)
