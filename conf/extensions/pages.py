@@ -18,7 +18,7 @@ PROMPT = re.compile(r"^\s*>>>")
 
 
 # What would keep an example from running, or from being checked.
-SKIPPED = re.compile(r"#\s*doctest:[^#]*\+SKIP\b")
+SKIPPED = re.compile(r"""#\s*doctest:[^\n'"]*\+SKIP\b[^\n'"]*$""")
 SKIPPING_OPTION = re.compile(r"^\s*:?(?:skipif|pyversion)\s*:|^\s*:?options\s*:.*\+SKIP\b")
 # ... a cell: by its tags; and all cells of a page: by what stands above its title.
 SKIPPING_TAG = re.compile(r"\b(?:skip-execution|raises-exception)\b")
@@ -65,9 +65,8 @@ def switched_off(source: str) -> list[tuple[int, str]]:
                 rules = [SKIPPED] if part == "body" else [SKIPPING_OPTION]
             elif fences[-1].startswith("{code-cell}") and part != "body":
                 rules = [SKIPPING_TAG]
-        for rule in rules:
-            if match := rule.search(line):
-                found.append((number, match.group().strip()))
+        matches = filter(None, (rule.search(line) for rule in rules))
+        found += [(number, match.group().strip()) for match in matches]
     return found
 
 

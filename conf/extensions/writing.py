@@ -12,8 +12,8 @@ from sphinx.util.build_phase import BuildPhase
 from sphinx.util.display import status_iterator
 from sphinx.util.parallel import ParallelTasks, make_chunks
 
-# What the index of the search holds of each page, and of each word: tests/conf/test_configuration.py
-# pins these names of Sphinx's.
+# What the index of the search holds of each page, and of each word.  The names are Sphinx's own:
+# tests/conf/test_configuration.py pins them.
 BY_PAGE = ("_titles", "_filenames", "_all_titles", "_index_entries")
 BY_WORD = ("_mapping", "_title_mapping")
 

@@ -292,7 +292,7 @@ with build._watched(group):
 @pytest.mark.skipif(sys.platform == "win32", reason="sessions are POSIX")
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "ended"])
 def test_what_was_started_ends_with_a_driver_that_is_killed(killed):
-    """Whatever a driver had started ends when it is killed; one that ends itself is not spied on."""
+    """What a driver had started ends when it is killed, and not when it ends by itself."""
     with subprocess.Popen(
         [sys.executable, "-c", DRIVER, str(build.CONF), GROUP],
         stdin=subprocess.PIPE,

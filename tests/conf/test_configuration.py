@@ -1,6 +1,7 @@
 """What the book is configured with is what its tools read: misspelt settings pass silently."""
 
 import importlib.metadata
+import inspect
 import json
 import re
 import subprocess
@@ -255,3 +256,19 @@ def test_installed_versions_are_the_pinned():
     pinned = pins()
     installed = {name: Version(importlib.metadata.version(name)).public for name in needed()}
     assert {n: v for n, v in installed.items() if Version(v) != Version(pinned.get(n, v))} == {}
+
+
+def test_what_is_taken_from_sphinx_is_there():
+    """The private names of Sphinx and sphinx-gallery that the build stands in for, or reads."""
+    from extensions import writing
+    from sphinx.builders.html import StandaloneHTMLBuilder
+    from sphinx.search import IndexBuilder
+    from sphinx_gallery import gen_rst
+
+    index = inspect.getsource(IndexBuilder.feed)
+    kept = set(re.findall(r"self\.(_\w+)(?=\[docname\]|\.setdefault)", index))
+    assert kept == {*writing.BY_PAGE, *writing.BY_WORD}
+    parameters = inspect.signature(StandaloneHTMLBuilder._write_parallel).parameters
+    assert list(parameters) == ["self", "docnames", "nproc"]
+    parameters = inspect.signature(gen_rst.generate_file_rst).parameters
+    assert list(parameters) == ["fname", "target_dir", "src_dir", "gallery_conf"]
