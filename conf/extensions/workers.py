@@ -33,7 +33,9 @@ ENOUGH_TO_IMPORT_TORCH = 16
 # With as many scripts or pages as this, some process after another would import torch's compiler.
 ENOUGH_FOR_OPTIMIZERS = 8
 # What is executed while a page is read, as its source names it.
-EXECUTED = re.compile(r"^\s*[`:]{3,}\{(?:doctest|testcode|answer|negative-control)\}", re.MULTILINE)
+EXECUTED = re.compile(
+    r"^\s*[`:]{3,}\{(?:doctest|testcode|answer|negative-control|raises|attempt|fix)\}", re.MULTILINE
+)
 
 
 @cache
