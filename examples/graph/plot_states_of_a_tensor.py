@@ -69,13 +69,12 @@ print(len(ways), "of 8 combinations came up")
 # %%
 # The eight combinations
 # ----------------------
-# ``torch.tensor`` alone makes a leaf that requires nothing. Below it, what it takes to get
-# elsewhere.
+# A fresh tensor is a leaf that requires nothing. In the other rows, what it takes to get there.
 
-print("is_leaf requires_grad retains_grad   shortest way")
+print("leaf   requires  retains  shortest way")
 for flags in itertools.product((True, False), repeat=3):
-    way = "never" if flags not in ways else "; ".join(ways[flags]) or "torch.tensor(...)"
-    print(f"{flags[0]!s:7} {flags[1]!s:13} {flags[2]!s:14} {way}")
+    way = "never" if flags not in ways else ", ".join(ways[flags]) or "a fresh tensor"
+    print(f"{flags[0]!s:7}{flags[1]!s:10}{flags[2]!s:9}{way.replace('t.', '')}")
 assert (False, False, False) not in ways and (False, False, True) not in ways
 
 # %%
