@@ -48,8 +48,11 @@ def count_edges(root):
     return missing
 
 
-names = {t.grad_fn: name for name, t in {"a": a, "b": b, "c": c, "e": e, "loss": loss}.items()}
-names |= {node: "pq"[node.variable is q] for node in count_edges(loss.grad_fn) if node not in names}
+names = {}
+for name, tensor in {"a": a, "b": b, "c": c, "e": e, "loss": loss}.items():
+    names[tensor.grad_fn] = name
+names[a.grad_fn.next_functions[0][0]] = "p"
+names[c.grad_fn.next_functions[1][0]] = "q"
 for node, missing in count_edges(loss.grad_fn).items():
     kind = node.name().removeprefix("torch::autograd::")
     print(f"{names[node]:5}{kind:15} waits for {missing}")
@@ -105,7 +108,7 @@ for handle in handles:
 with torch.no_grad():
     da = a.cos() * a * q + a.sin() * q
     dp, dq = da * p.exp(), a.sin() * a
-torch.testing.assert_close({"p": dp, "q": dq}, {"p": p.grad, "q": q.grad})  # by hand, autograd
+torch.testing.assert_close({"p": dp, "q": dq}, {"p": p.grad, "q": q.grad})  # by hand
 assert ran == predicted
 print("ran:", *ran)
 
@@ -139,10 +142,9 @@ total, as_predicted = 0, 0
 for seed in range(200):
     root = random_loss(seed)
     expected = predict(root.grad_fn)
-    label = {
-        node: number if node.next_functions else "leaf" for number, node in enumerate(expected)
-    }
-    ran = []
+    label, ran = {}, []
+    for number, node in enumerate(expected):
+        label[node] = number if node.next_functions else "leaf"
     for node, name in label.items():
         node.register_prehook(lambda grads, name=name: ran.append(name))
     root.backward()
@@ -160,7 +162,8 @@ print(f"{as_predicted} of 200 orders as predicted, {total} nodes in all")
 leaves = [torch.ones(2, requires_grad=True) for _ in range(7)]
 stored = []
 for number, leaf in enumerate(leaves):
-    leaf.register_post_accumulate_grad_hook(lambda leaf, number=number: stored.append(number))
+    note = lambda _, number=number: stored.append(number)  # noqa: E731
+    leaf.register_post_accumulate_grad_hook(note)
 torch.stack(leaves).sum().backward()
 print("stored:", stored)
 
