@@ -15,6 +15,8 @@ number of programs after the branch was taken the other way.
 # A backend receives a captured program and returns what is to run in its place. This one returns
 # the program as it is, and keeps its code.
 
+import textwrap
+
 import torch
 
 torch.set_default_dtype(torch.float64)
@@ -111,7 +113,7 @@ try:
     loss.backward(retain_graph=True)
 except RuntimeError as error:
     assert "retain_graph=False" in str(error)
-    print(str(error).split(". ")[0])
+    print(textwrap.fill(str(error).split(". ")[0], 76))
 
 # %%
 # No second derivative

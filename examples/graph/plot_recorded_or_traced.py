@@ -12,19 +12,15 @@ Look at the two curves: a function, and what a trace of it made of the other bra
 # %%
 # The function
 # ------------
-# A loop over a Python number and a branch on data. The derivative by hand is that of the path:
-# :math:`(\sin^{(n)} x)' = \prod_k \cos x_k` along the loop, then a factor 2 or :math:`2x_n`.
+# A loop over a Python number and a branch on data, and one vector for each side of the branch.
 
+import re
 import warnings
 
 import matplotlib.pyplot as plt
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-grey = "#7a7a7a"  # readable on light and on dark
-plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
-                     "axes.labelcolor": grey, "axes.edgecolor": grey,
-                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 torch.set_default_dtype(torch.float64)
 
 
@@ -41,30 +37,39 @@ def branch(x):
     return y * y
 
 
+starts = {"above": [0.5, 1.2, -0.3], "below": [-0.7, -1.1, 0.4]}
+leaves = {name: torch.tensor(start, requires_grad=True) for name, start in starts.items()}
+print({name: [round(y, 3) for y in branch(leaf).tolist()] for name, leaf in leaves.items()})
+
+# %%
+# Recorded: one graph for each run
+# --------------------------------
+# The graph of the run that went below. It was made by running, the branch is gone, and it can run
+# backward and nothing else.
+
+below = branch(leaves["below"])
+below.grad_fn
+
+# %%
+# The gradient of either path
+# ---------------------------
+# By hand, :math:`\cos x \odot \cos(\sin x)` for the two rounds of the loop, then a factor 2 above,
+# and :math:`2y` below.
+
+
 def by_hand(value):
     first = value.sin()
     slope, y = value.cos() * first.cos(), first.sin()
     return slope * 2 if y.sum() > 0 else slope * (2 * y)
 
 
-starts = {"above": [0.5, 1.2, -0.3], "below": [-0.7, -1.1, 0.4]}
-leaves = {name: torch.tensor(start, requires_grad=True) for name, start in starts.items()}
-results = {name: branch(leaf) for name, leaf in leaves.items()}
 dx = {name: by_hand(leaf.detach()) for name, leaf in leaves.items()}
+recorded = {name: branch(leaf).sum() for name, leaf in leaves.items()}
 torch.testing.assert_close(
     dx,  # by hand
-    {name: torch.autograd.grad(results[name].sum(), leaf)[0] for name, leaf in leaves.items()},
+    {name: torch.autograd.grad(recorded[name], leaf)[0] for name, leaf in leaves.items()},
 )
-print({name: result.grad_fn.next_functions[0][0].name() for name, result in results.items()})
-
-# %%
-# Recorded: one graph for each run
-# --------------------------------
-# The graph of the run that went below. It has been made by running, the branch is gone, and it can
-# run backward and nothing else.
-
-below = results["below"]
-below.grad_fn
+print("below", dx["below"])
 
 # %%
 # Traced: a program
@@ -76,7 +81,8 @@ below.grad_fn
 
 def show(program):
     lines = [line.split(";")[0].rstrip() for line in program.code.strip().splitlines()]
-    print("\n".join(lines).replace("torch.ops.aten.", "aten."))
+    code = "\n".join(lines).replace("torch.ops.aten.", "aten.")
+    print(re.sub(r", pin_memory.*\)", ")", code))  # a default, written out
 
 
 show(make_fx(lambda x: wave(x, 3))(torch.ones(3)))
@@ -157,6 +163,10 @@ print("its trace ", grad_traced)
 # -----
 # Both along a line through zero: on the right they are one.
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 line = torch.linspace(-2, 2, 161)
 figure, axes = plt.subplots(figsize=(7, 3.2), layout="constrained")
 for name, function, style in (("trace", traced, "--"), ("function", branch, "-")):

@@ -194,11 +194,15 @@ print("exactly twice the first:", torch.equal(W1.grad, 2 * first))
 # before any parameter was reached.
 
 before = {"W1": W1.grad.clone(), "b2": b2.grad.clone()}
+order.clear()
+watch(loss.grad_fn)
 try:
     loss.backward()
 except RuntimeError as error:
     assert "backward through the graph a second time" in str(error)
     print(type(error).__name__, error, sep=": ")
+assert order == ["MeanBackward0", "PowBackward0"]
+print("nodes whose turn came:", *order)
 print("unchanged:", torch.equal(W1.grad, before["W1"]), torch.equal(b2.grad, before["b2"]))
 
 # %%

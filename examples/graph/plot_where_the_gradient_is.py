@@ -148,10 +148,12 @@ kept, copied = p.grad, p.grad.clone()
 (p * p).sum().backward()
 dp = 2 * (2 * p.detach())
 torch.testing.assert_close({"p": dp}, {"p": p.grad})  # by hand, autograd
+assert p.grad is kept
 print("same object:", p.grad is kept, " kept", kept.tolist(), " copied", copied.tolist())
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # about the cycle from p to its gradient and back
     (p * p).sum().backward(create_graph=True)
+assert p.grad is not kept
 print("with create_graph, same object:", p.grad is kept, " kept", kept.tolist())
 p.grad = None  # breaks the cycle
 
@@ -188,6 +190,7 @@ for leaf in (transposed, gaps):
     flowing = []
     leaf.register_hook(lambda gradient, seen=flowing: seen.append(gradient.stride()))
     leaf.sum().backward()
+    assert flowing[0] == (0, 0) and leaf.grad.stride() != (0, 0)
     print("leaf", leaf.stride(), " flowing", flowing[0], " stored", leaf.grad.stride())
 
 # %%
@@ -198,6 +201,7 @@ for leaf in (transposed, gaps):
 
 single = torch.ones(3, dtype=torch.float32, requires_grad=True)
 (single.double() * k / 3).sum().backward()
+assert single.grad.dtype is torch.float32
 print("stored as", single.grad.dtype)
 try:
     single.grad = torch.ones(3, dtype=torch.float64)
