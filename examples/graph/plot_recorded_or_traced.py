@@ -74,7 +74,7 @@ print("below", dx["below"])
 # %%
 # Traced: a program
 # -----------------
-# :func:`torch.fx.experimental.proxy_tensor.make_fx` runs a function once and notes each operation.
+# ``make_fx`` runs a function once and notes each operation.
 # The loop is unrolled: there are three sines in the trace and no ``range``. What comes out is code,
 # and can be printed, changed and saved.
 
