@@ -294,18 +294,18 @@
     return first !== undefined && Number.isFinite(first) && constant ? first : undefined;
   }
 
+  const EXACTLY = "Close, but whole numbers are asked for exactly; powers such as 2**10 are understood.";
+  const MORE_DIGITS = "Close, but not close enough: give four digits, or a fraction.";
+  const nearly = (given, wanted) => Math.abs(given - wanted) <= 0.05 * Math.abs(wanted);
+
   function aboutNumber(given, kept, close) {
     const wanted = kept.value;
     if (kept.exact && Math.abs(given - wanted) === 1) {
       return given > wanted ? "One too many." : "One too few.";
     }
     if (wanted !== 0 && close(-given, wanted)) return "The sign is flipped.";
+    if (nearly(given, wanted)) return kept.exact ? EXACTLY : MORE_DIGITS;
     const ratio = ratioOf([given], [wanted]);
-    if (ratio !== undefined && Math.abs(ratio - 1) < 0.02) {
-      return kept.exact
-        ? "Close, but a whole number is asked for exactly; powers such as 2**10 are understood."
-        : "Close, but not close enough: give four digits, or a fraction.";
-    }
     const factor = ratio !== undefined && times(ratio, false);
     if (factor) return `That is ${factor} what it should be.`;
     if (wanted !== 0 && close(1 / given, wanted)) return "That is the reciprocal of what is asked for.";
@@ -368,6 +368,7 @@
     }
     if (isPermutation(theirs, ours, close)) return `The ${thing}s are right, but in another order.`;
     if (ours.every(isNumber) && theirs.every(isNumber)) {
+      if (theirs.every((value, i) => nearly(value, ours[i]))) return kept.exact ? EXACTLY : MORE_DIGITS;
       if (same(theirs.map((value) => -value), ours, close)) return "Every sign is flipped.";
       if (same(theirs.map(Math.abs), ours.map(Math.abs), close)) {
         return "The sizes are right, but not all signs are.";

@@ -219,6 +219,15 @@ def test_form_needs_a_script():
     assert 'aria-live="polite"' in html
 
 
+def test_form_asks_for_what_its_words_need():
+    """A formula in what is said needs its stylesheet, though nothing on the page shows one yet."""
+    node = answers.answer_node("", label="ex-a", number=0, right=answers.answer(1), wrong=[])
+    node["wrong"] = [answers.answer(2)]
+    said = '<span class="katex">x</span>'
+    assert 'class="katex' in answers.form(node, "a number", [said])
+    assert 'class="katex' not in answers.form(node, "a number", ["<p>x</p>"])
+
+
 def test_only_pages_with_a_form_load_the_script():
     """The script is asked for where there is a form."""
     from extensions import assets
@@ -335,7 +344,9 @@ NOT_RIGHT = [
     ("0.33", 1 / 3, "wrong", "Close, but not close enough"),
     ("300", 301, "wrong", "One too few."),
     ("302", 301, "wrong", "One too many."),
-    ("1.126e15", 2**50, "wrong", "Close, but a whole number is asked for exactly"),
+    ("1.126e15", 2**50, "wrong", "Close, but whole numbers are asked for exactly"),
+    ("[0.08, -0.02, 0]", [0.0819, -0.0205, 0.0], "wrong", "Close, but not close enough"),
+    ("[1.0e6, 2.01e6]", (1001000, 2001000), "wrong", "Close, but whole numbers are asked for"),
     ("7", 2.0, "wrong", "Not this."),
     ("7", 0.0, "wrong", "Not this."),
     # A list.
