@@ -49,6 +49,7 @@ loss.backward()
 after = nodes_of(loss.grad_fn)
 dx = 2 * x.detach() + 1
 torch.testing.assert_close({"x": dx}, {"x": x.grad})  # by hand, autograd
+assert before == after
 print("nodes before and after:", len(before), len(after), " the same:", before == after)
 
 # %%
@@ -59,6 +60,8 @@ print("nodes before and after:", len(before), len(after), " the same:", before =
 
 again = nodes_of((x * x + x).sum().grad_fn)
 shared = [node for node in again if node in after]
+assert len(shared) == 1
+assert shared[0].variable is x
 print("shared:", [node.name().removeprefix("torch::autograd::") for node in shared])
 print("asked twice, one node:", loss.grad_fn is loss.grad_fn)
 
@@ -94,7 +97,8 @@ for name, (result, path) in runs.items():
 # %%
 # The first run
 # -------------
-# Two halvings and a tanh, each with its addition. Nothing in this graph knows that there was a loop.
+# Two halvings and a tanh, each with its addition. Nothing in this graph knows that there was a
+# loop.
 
 first = runs["first"][0]
 first.grad_fn
@@ -114,7 +118,10 @@ second.grad_fn
 # Along a path the slopes multiply: ½ for a halving, :math:`1 - \tanh^2` for a squashing, for each
 # entry. With weights ``u`` for the entries of the result,
 #
-# .. math:: \bar{x} = u \odot \prod_k \sigma_k, \qquad \sigma_k = \tfrac12 \ \text{or}\ 1 - \tanh^2 x_k .
+# .. math::
+#
+#    \bar{x} = u \odot \prod_k \sigma_k, \qquad
+#    \sigma_k = \tfrac12 \ \text{or}\ 1 - \tanh^2 x_k .
 #
 # The conditions contribute nothing. They are treated as if no small change could reverse them.
 

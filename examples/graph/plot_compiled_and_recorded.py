@@ -53,6 +53,7 @@ above, below = torch.tensor([0.5, 1.2, -0.3]), torch.tensor([-0.7, -1.1, 0.4])
 for name, value in {"above": above, "above again": above + 0.1, "below": below}.items():
     torch.testing.assert_close(compiled(value), branch(value))
     print(f"{name:12}programs so far: {len(captured)}")
+assert len(captured) == 3
 for program in captured:
     print(" ", program)
 
@@ -70,6 +71,7 @@ def smooth(x):
 whole = torch.compile(smooth, backend="aot_eager")
 x = torch.tensor([0.5, 1.2, -0.3], requires_grad=True)
 first, second = whole(x), whole(x)
+assert first.grad_fn is not second.grad_fn
 print(first.grad_fn.name(), " the same node:", first.grad_fn is second.grad_fn)
 
 # %%

@@ -45,9 +45,10 @@ print(len(ends), "edges,", len(set(ends)), "node; its leaf is p:", ends[0].varia
 # stored as soon as it is complete.
 
 node = ends[0]
-print("2**64 - 1:", node._sequence_nr() == 2**64 - 1)
+assert node._sequence_nr() == 2**64 - 1
+print("numbered 2**64 - 1:  ", node._sequence_nr() == 2**64 - 1)
 print("later than any other:", node._sequence_nr() > loss.grad_fn._sequence_nr())
-print("edges of its own:", len(node.next_functions))
+print("edges of its own:    ", len(node.next_functions))
 
 # %%
 # It runs once, on the sum
@@ -63,7 +64,8 @@ loss.backward(retain_graph=True)
 handle.remove()
 with torch.no_grad():
     dp, dq = p + p + p.exp() * q, p.exp()
-torch.testing.assert_close({"p": dp, "q": dq}, {"p": p.grad, "q": q.grad})  # by hand, autograd
+torch.testing.assert_close({"p": dp, "q": dq}, {"p": p.grad, "q": q.grad})  # by hand
+assert len(arrived) == 1
 print("runs:", len(arrived), " what arrived is the whole:", torch.equal(arrived[0], p.grad))
 
 # %%
@@ -82,6 +84,7 @@ print("grad:    ", seen)
 seen.clear()
 loss.backward(retain_graph=True)
 print("backward:", seen)
+assert seen == ["tensor hook", "node hook"]
 for handle in handles:
     handle.remove()
 
@@ -107,6 +110,7 @@ del y
 print("one graph left, alive: ", alive() is not None)
 del z
 print("no graph left, alive:  ", alive() is not None)
+assert alive() is None
 
 # %%
 # The flag is read when an operation runs
@@ -118,6 +122,7 @@ late = torch.tensor([1.0, 2.0, 3.0])
 y = late * p
 late.requires_grad_()
 y.sum().backward()
+assert late.grad is None
 print("turned on later: ", late.grad)
 
 # %%
@@ -136,6 +141,8 @@ early.requires_grad_(False)
 y.sum().backward()
 dp = early
 torch.testing.assert_close({"p": dp}, {"p": p.grad})  # by hand, autograd
+assert early.grad is None
+assert ran
 print("turned off later:", early.grad, " its node ran:", bool(ran))
 
 # %%

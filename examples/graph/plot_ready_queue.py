@@ -146,7 +146,7 @@ for seed in range(200):
     for number, node in enumerate(expected):
         label[node] = number if node.next_functions else "leaf"
     for node, name in label.items():
-        node.register_prehook(lambda grads, name=name: ran.append(name))
+        node.register_prehook(lambda grads, name=name, ran=ran: ran.append(name))
     root.backward()
     total += len(ran)
     as_predicted += ran == list(label.values())
@@ -186,7 +186,7 @@ def backward(root, seed):
         for (child, number), cotangent in zip(node.next_functions, cotangents):
             if child is not None:
                 there = arrived.setdefault(child, {})
-                there[number] = there[number] + cotangent if number in there else cotangent
+                there[number] = there.get(number, 0) + cotangent
 
 
 p.grad = q.grad = None

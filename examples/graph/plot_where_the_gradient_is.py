@@ -190,7 +190,8 @@ for leaf in (transposed, gaps):
     flowing = []
     leaf.register_hook(lambda gradient, seen=flowing: seen.append(gradient.stride()))
     leaf.sum().backward()
-    assert flowing[0] == (0, 0) and leaf.grad.stride() != (0, 0)
+    assert flowing[0] == (0, 0)
+    assert leaf.grad.stride() != (0, 0)
     print("leaf", leaf.stride(), " flowing", flowing[0], " stored", leaf.grad.stride())
 
 # %%

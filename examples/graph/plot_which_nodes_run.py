@@ -53,11 +53,14 @@ calls = {
     "grad(loss, (c, a))": lambda: torch.autograd.grad(loss, (c, a), retain_graph=True),
     "grad(loss, loss)": lambda: torch.autograd.grad(loss, loss, retain_graph=True),
 }
-results = {}
+results, rows = {}, {}
 for name, call in calls.items():
     ran.clear()
     results[name] = call()
-    print(f"{name:21}", *ran)
+    rows[name] = " ".join(ran)
+    print(f"{name:21}", rows[name])
+assert rows["grad(loss, c)"] == "loss"
+assert rows["backward(inputs=[w])"] == "loss c b w"
 
 # %%
 # What they returned
@@ -95,6 +98,7 @@ torch.autograd.backward([r, v], [torch.ones(2), torch.ones(2)])
 dv = 1 + 3 * s.detach() ** 4
 ds = 2 * s.detach() * dv
 torch.testing.assert_close({"v": dv, "s": ds}, {"v": arrived[0], "s": s.grad})  # by hand, autograd
+assert len(arrived) == 1
 print("the node of v ran", len(arrived), "time; s.grad", s.grad)
 
 # %%
@@ -135,6 +139,7 @@ worker.start()
 worker.join()
 ds = 2 * (2 * s.detach())
 torch.testing.assert_close({"s": ds}, {"s": s.grad})  # by hand, autograd: two passes
+assert where == [threading.current_thread().name, "worker"]
 print("ran in:", where)
 
 # %%
