@@ -10,10 +10,10 @@ valley of each curve, and at the one curve that has none.
 """
 
 # %%
-# Three quotients
-# ---------------
-# The forward quotient needs one more value of :math:`f`, the central one two. The third, the
-# complex step, moves :math:`x` in the imaginary direction and reads off the imaginary part.
+# The true value
+# --------------
+# :math:`\bar{x} = \cos x` for :math:`L = \sin x`. Autograd evaluates this rule, and no step occurs
+# in it.
 
 import math
 
@@ -24,6 +24,19 @@ grey = "#7a7a7a"  # readable on light and on dark
 plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
                      "axes.labelcolor": grey, "axes.edgecolor": grey,
                      "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
+x = torch.tensor(1.0, dtype=torch.float64)
+dx = torch.cos(x)
+leaf = x.clone().requires_grad_()
+torch.sin(leaf).backward()
+torch.testing.assert_close({"x": dx}, {"x": leaf.grad})  # by hand, autograd
+print(f"cos(1) = {dx.item():.12f}")
+
+# %%
+# Three quotients
+# ---------------
+# The forward quotient needs one more value of :math:`f`, the central one two. The third, the
+# complex step, moves :math:`x` in the imaginary direction and reads off the imaginary part.
 
 
 def forward(f, x, h):
@@ -38,21 +51,8 @@ def complex_step(f, x, h):
     return f(torch.complex(x, torch.full_like(x, h))).imag / h
 
 
-x = torch.tensor(1.0, dtype=torch.float64)
 for quotient in (forward, central, complex_step):
     print(f"{quotient.__name__:13}{quotient(torch.sin, x, 0.1).item():.12f}")
-
-# %%
-# The true value
-# --------------
-# :math:`\bar{x} = \cos x` for :math:`L = \sin x`. Autograd evaluates this rule, and no step occurs
-# in it.
-
-dx = torch.cos(x)
-leaf = x.clone().requires_grad_()
-torch.sin(leaf).backward()
-torch.testing.assert_close({"x": dx}, {"x": leaf.grad})  # by hand, autograd
-print(f"cos(1)       {dx.item():.12f}")
 
 # %%
 # Seventeen steps
