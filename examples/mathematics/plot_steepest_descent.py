@@ -111,7 +111,7 @@ right.contour(one, two, values, levels=14, colors=grey, linewidths=0.6)
 for step, color, name in ((-dx, "#d55e00", "step in $x$"), (moved, "#0072b2", "step in $z$")):
     end = at + 0.7 * step / step.norm()
     right.annotate("", end, at, arrowprops={"color": color, "arrowstyle": "->", "lw": 2})
-    right.text(*(end + 0.08 * step / step.norm()), name, color=color, ha="center", va="center")
+    right.text(*(end + torch.tensor([0.0, -0.12])), name, color=color, ha="center", va="center")
 right.set(xlabel="$x_1$", ylabel="$x_2$", aspect="equal")
 plt.show()
 
