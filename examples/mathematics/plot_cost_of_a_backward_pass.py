@@ -17,6 +17,7 @@ an addition is free, and a division costs more than four times as much backward 
 # once.
 
 import math
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import torch
@@ -76,9 +77,9 @@ print(traffic.operators, "operator,", traffic.bytes // 8, "numbers read or writt
 N, sizes = 6, (7, 10, 8, 12, 5)
 
 
-def flops(compute):
+def flops(compute, *arguments):
     with FlopCounterMode(display=False) as counter:
-        compute()
+        compute(*arguments)
     return counter.get_total_flops()
 
 
@@ -90,9 +91,9 @@ def run(X, weights):
 
 
 X, U = torch.randn(N, sizes[0]), torch.randn(N, sizes[-1])
-weights = [torch.randn(k, d, requires_grad=True) for d, k in zip(sizes, sizes[1:])]
+weights = [torch.randn(k, d, requires_grad=True) for d, k in pairwise(sizes)]
 P = sum(W.numel() for W in weights)
-forward = flops(lambda: run(X, weights))
+forward = flops(run, X, weights)
 assert forward == 2 * N * P
 print(f"{len(weights)} layers, {P} weights, forward {forward} FLOPs")
 
@@ -127,9 +128,9 @@ print("weights compared:", ", ".join(sorted(dW)))
 # Counted, the loop by hand and autograd cost the same. Forward and backward together are
 # :math:`6NP` less the product that the first layer leaves out.
 
-by_hand = flops(lambda: backward(activations, values))
+by_hand = flops(backward, activations, values)
 output = run(X, weights)[-1]
-autograd = flops(lambda: output.backward(U))
+autograd = flops(output.backward, U)
 assert by_hand == autograd == 4 * N * P - 2 * N * weights[0].numel()
 assert forward + autograd == 6 * N * P - 2 * N * weights[0].numel()
 print(f"backward {autograd} FLOPs by hand and by autograd, {autograd / forward:.2f} of forward")
@@ -146,7 +147,7 @@ def units(trained):
     """FLOPs of a backward pass through four layers, as multiples of one product."""
     layers = [torch.randn(9, 9, requires_grad=train) for train in trained]
     output = run(torch.randn(N, 9), layers)[-1]
-    return flops(lambda: output.backward(torch.randn(N, 9))) // (2 * N * 9 * 9)
+    return flops(output.backward, torch.randn(N, 9)) // (2 * N * 9 * 9)
 
 
 for name, trained in {"nothing": (1, 1, 1, 1), "two next to the input": (0, 0, 1, 1),
@@ -191,9 +192,9 @@ depths = range(1, 13)
 measured = []
 for depth in depths:
     layers = [torch.randn(9, 9, requires_grad=True) for _ in range(depth)]
-    ahead = flops(lambda: run(torch.randn(N, 9), layers))
+    ahead = flops(run, torch.randn(N, 9), layers)
     output = run(torch.randn(N, 9), layers)[-1]
-    measured.append(flops(lambda: output.backward(torch.randn(N, 9))) / ahead)
+    measured.append(flops(output.backward, torch.randn(N, 9)) / ahead)
 torch.testing.assert_close(torch.tensor(measured), 2 - 1 / torch.tensor(list(depths)))
 figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained")
 left.plot(depths, measured, "o-", color="#0072b2")

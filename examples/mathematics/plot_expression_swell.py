@@ -15,6 +15,8 @@ which equal parts occur once. Look at how far apart the two curves are.
 # An expression is a number in a list: entry ``i`` holds an operation and the numbers of its
 # arguments. An expression that is already there is not entered again.
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import torch
 
@@ -166,9 +168,9 @@ for steps in (1, 2, 4, 8, 12):
 # number each time.
 
 written, shared, recorded = counts.values()
-assert all(later > 2 * earlier for earlier, later in zip(written, written[1:]))
+assert all(later > 2 * earlier for earlier, later in pairwise(written))
 for series in (shared, recorded):
-    growth = {later - earlier for earlier, later in zip(series[2:], series[3:])}
+    growth = {later - earlier for earlier, later in pairwise(series[2:])}
     assert len(growth) == 1
     print("more with each step:", growth.pop())
 

@@ -73,7 +73,8 @@ measured = {"forward": errors(forward), "central": errors(central),
             "central, float32": errors(central, torch.float32),
             "complex step": errors(complex_step)}  # fmt: skip
 for k in range(0, 17, 2):
-    print(f"h = 1e-{k:02}  forward {measured['forward'][k]:.1e}  central {measured['central'][k]:.1e}")
+    one_sided, two_sided = measured["forward"][k], measured["central"][k]
+    print(f"h = 1e-{k:02}  forward {one_sided:.1e}  central {two_sided:.1e}")
 
 # %%
 # Where the valley lies
