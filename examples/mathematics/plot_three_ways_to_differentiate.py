@@ -168,6 +168,8 @@ for (name, series), (style, color) in zip(counted.items(), marks):
     axes.loglog(*zip(*points), style, color=color, label=name)
 axes.loglog(sizes, [n - 1 for n in sizes], ":", color=grey, label="one evaluation")
 axes.set(xlabel="number of entries n", ylabel="multiplications for the gradient")
+axes.set(xticks=sizes, xticklabels=sizes)
+axes.minorticks_off()
 axes.legend(frameon=False)
 plt.show()
 
