@@ -168,6 +168,7 @@ for steps in (1, 2, 4, 8, 12):
 # number each time.
 
 written, shared, recorded = counts.values()
+assert (written[-1], shared[-1], shared[-1] - shared[-2]) == (299_007, 98, 8)
 assert all(later > 2 * earlier for earlier, later in pairwise(written))
 for series in (shared, recorded):
     growth = {later - earlier for earlier, later in pairwise(series[2:])}
