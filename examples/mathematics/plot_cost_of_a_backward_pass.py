@@ -200,6 +200,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(7, 3.5), layout="constrained
 left.plot(depths, measured, "o-", color="#0072b2")
 left.axhline(2, color=grey, ls=":")
 left.set(xlabel="layers of equal size", ylabel="backward / forward, FLOPs", ylim=(0, 2.2))
+left.set(xticks=range(1, 13, 2))
 right.barh(list(ratios), list(ratios.values()), color="#d55e00")
 right.set(xlabel="backward / forward, bytes")
 right.invert_yaxis()

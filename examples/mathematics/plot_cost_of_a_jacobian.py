@@ -210,6 +210,7 @@ for n in (10, 1000):
 
 counts = {n: [len(entries) for entries in step(n)] for n in (10, 1000)}
 assert counts[10] == counts[1000]
+assert counts[10][1] < 2 * counts[10][0]
 for n, (forward, backward) in counts.items():
     print(f"n = {n:4}: {forward} operations forward, {backward} backward")
 
