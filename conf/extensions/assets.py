@@ -23,6 +23,7 @@ NEEDED_BY = {
     "answers.js": 'class="bp-answer',
     "claims.js": 'class="bp-claims',
     "messages.js": 'class="bp-messages',
+    "stepper.js": 'class="bp-stepper',
     "katex": 'class="katex',
     "clipboard": 'class="highlight',
     "copybutton": 'class="highlight',

@@ -13,6 +13,7 @@ from sphinx.application import Sphinx
 
 from .html import framed, raw
 from .observed import ObservedDirective
+from .stepper import stepper
 
 
 class BackwardGraph(ObservedDirective):
@@ -26,6 +27,9 @@ class BackwardGraph(ObservedDirective):
         if not drawing["svg"]:
             return []  # why it could not be drawn is reported once, by the gallery
         return [raw(drawn(drawing["svg"]))]
+        shown = _drawing(drawing["svg"])
+        source = script.read_text("utf-8")
+        return [raw(stepper(self.arguments[0], number, observed, source, shown))]
 
 
 class BackwardTable(ObservedDirective):
@@ -96,6 +100,7 @@ def _sentence(graph_nodes: list[dict], step: dict) -> nodes.paragraph:
 
 
 def setup(app: Sphinx) -> dict:
+    app.add_js_file("stepper.js", defer="")
     app.add_directive("backward-graph", BackwardGraph)
     app.add_directive("backward-table", BackwardTable)
     app.add_directive("backward-steps", BackwardSteps)

@@ -46,7 +46,7 @@ class Observation:
         filename = str(self.script)
         names = RunningScript(filename)
         self._open.enter_context(mock.patch.object(sys, "exit", _refuse_to_exit))
-        self._recording = self._open.enter_context(backwardpass.record(names, only=filename))
+        self._recording = self._open.enter_context(backwardpass.record(names, only=filename, values=True))
 
     def abandon(self) -> None:
         """Stop watching, and leave everything as it was."""
@@ -164,11 +164,16 @@ def _rendered(graph: backwardpass.Graph, passes: list, title: str) -> dict:
     A pass over another graph may share leaves with this one: it has not run it.
     """
     roots = set(graph.roots)
-    ran = next((p for p in passes if roots <= graph.match(p.graph).keys()), None)
+    matches = ((index, p, graph.match(p.graph)) for index, p in enumerate(passes))
+    ran = [(index, p, same) for index, p, same in matches if roots <= same.keys()]
+    first = ran[0][1] if ran else None
     return {
         "svg": graph.to_svg(title=title),
-        "table": graph.table(ran).to_html(),
-        "pass": None if ran is None else passes.index(ran) + 1,
+        "table": graph.table(first).to_html(),
+        "pass": ran[0][0] + 1 if ran else None,
+        # Each pass that ran it, and which of its nodes stand where in the drawing.
+        "passes": {index: {there: here for here, there in same.items()} for index, _, same in ran},
+        "recorded": graph.recorded(),
     }
 
 

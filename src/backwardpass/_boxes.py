@@ -64,7 +64,8 @@ class Line:
 class Box:
     """A box: its look, its lines, its tooltip, the node it stands for, and that one's module.
 
-    Looks are "operation", "accumulate", "function", "fold" and "stub".
+    Looks are "operation", "accumulate", "function", "fold" and "stub". A fold stands for the nodes
+    between the two of `folded`, both included.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Box:
     tooltip: str = ""
     node: int | None = None
     module: str | None = None
+    folded: tuple[int, int] | None = None
 
     @property
     def size(self) -> tuple[float, float]:
@@ -86,12 +88,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """An edge between two boxes, what is written beside it, and how straight it should be."""
+    """An edge between two boxes, what is written beside it, and how straight it should be.
+
+    `edge` is the node it leaves and its place among that node's edges, where it stands for one.
+    """
 
     tail: int
     head: int
     label: Line | None = None
     weight: int = 1
+    edge: tuple[int, int] | None = None
 
     @property
     def label_size(self) -> tuple[float, float] | None:
@@ -136,9 +142,10 @@ def boxes_and_arrows(graph: Graph, max_nodes: int | None = None) -> tuple[list[B
             arrows += _from_fold(graph, found, number_of, number)
             continue
         into_folds = Counter()
-        for edge in graph.nodes[group.first].edges:
+        for place, edge in enumerate(graph.nodes[group.first].edges):
+            here = group.first, place
             if edge.target is None:
-                arrows.append(Arrow(number, len(boxes)))
+                arrows.append(Arrow(number, len(boxes), edge=here))
                 lines = (Line("no", "note"), Line("gradient", "note"))
                 boxes.append(Box("stub", lines, module=graph.nodes[group.first].module))
             elif found[number_of[edge.target]].text:
@@ -148,7 +155,8 @@ def boxes_and_arrows(graph: Graph, max_nodes: int | None = None) -> tuple[list[B
                 label = Line(text, "edge") if text else None
                 # Operations in a column and leaves at its side make a narrow picture.
                 leaf = graph.nodes[edge.target].kind == "accumulate"
-                arrows.append(Arrow(number, number_of[edge.target], label, 1 if leaf else 8))
+                weight = 1 if leaf else 8
+                arrows.append(Arrow(number, number_of[edge.target], label, weight, here))
         arrows += _bundles(number, into_folds)
     return boxes, arrows
 
@@ -175,7 +183,7 @@ def _bundles(tail: int, heads: Counter) -> list[Arrow]:
 def _fold(group: Group) -> Box:
     lines = (Line("⋮", "name"), *_lines("note", group.text))
     tooltip = f"{group.first + 1} to {group.last + 1}: {group.text}"
-    return Box("fold", lines, tooltip)
+    return Box("fold", lines, tooltip, folded=(group.first, group.last))
 
 
 def _box(node: Node) -> Box:

@@ -233,6 +233,26 @@ class Graph:
         there = {key: index for index, key in enumerate(other._keys)}
         return {i: there[key] for i, key in enumerate(self._keys) if key in there}
 
+    def recorded(self) -> tuple[int, ...]:
+        """List the operations in the order in which the forward pass recorded them.
+
+        Returns
+        -------
+        tuple of int
+            Indices of :attr:`nodes`, without those of leaves, which no operation records. Empty
+            for a graph that was read back with :meth:`from_dict`.
+
+        Examples
+        --------
+        >>> import torch, backwardpass
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> graph = backwardpass.trace(x.exp().sin().sum())
+        >>> [graph.nodes[index].name for index in graph.recorded()]
+        ['ExpBackward0', 'SinBackward0', 'SumBackward0']
+        """
+        numbered = [(key[0], i) for i, key in enumerate(self._keys) if key[0] != "leaf"]
+        return tuple(index for _, index in sorted(numbered))
+
     def memory(self) -> "Memory":
         """Count the bytes the graph keeps alive: by node, in total, and parameters apart.
 

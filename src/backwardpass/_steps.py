@@ -28,6 +28,8 @@ class Written:
         The ``grad`` there is now; ``None`` where there is none.
     taken_over
         Whether its memory is that of the cotangent that arrived, which was not copied.
+    values
+        The numbers of ``grad`` now, row by row, if it has at most 8 elements; ``None`` otherwise.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Written:
     how: str
     tensor: TensorMeta | None
     taken_over: bool = False
+    values: tuple | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +160,7 @@ def _written(
     else:
         how = "unchanged" if state[1] == version else "added in place"
     taken_over = how == "created" and arrived is not None and _address(grad) == arrived
-    return Written(how, meta_of(grad), taken_over)
+    return Written(how, meta_of(grad), taken_over, _numbers(grad)[1])
 
 
 def _numbers(cotangent: torch.Tensor | None) -> tuple[float | None, tuple | None]:
@@ -232,8 +235,9 @@ def step_as_dict(step: Step) -> dict[str, Any]:
         "how": step.wrote.how,
         "tensor": meta_as_dict(step.wrote.tensor),
         "taken_over": step.wrote.taken_over,
+        "values": _values_as_data(step.wrote.values),
     }
-    values = [None if few is None else [number_as_data(n) for n in few] for few in step.values]
+    values = [_values_as_data(few) for few in step.values]
     norms = [number_as_data(norm) for norm in step.norms]
     return data | {"norms": norms, "values": values, "freed": list(step.freed), "wrote": wrote}
 
@@ -247,10 +251,21 @@ def step_from_dict(data: Mapping[str, Any]) -> Step:
     return replace(
         step,
         norms=tuple(number_from_data(norm) for norm in data["norms"]),
-        values=tuple(
-            None if few is None else tuple(number_from_data(number) for number in few)
-            for few in data["values"]
-        ),
+        values=tuple(map(_values_from_data, data["values"])),
         freed=tuple(data["freed"]),
-        wrote=wrote and Written(wrote["how"], meta_from_dict(wrote["tensor"]), wrote["taken_over"]),
+        wrote=wrote
+        and Written(
+            wrote["how"],
+            meta_from_dict(wrote["tensor"]),
+            wrote["taken_over"],
+            _values_from_data(wrote["values"]),
+        ),
     )
+
+
+def _values_as_data(few: tuple | None) -> list | None:
+    return None if few is None else [number_as_data(number) for number in few]
+
+
+def _values_from_data(few: list | None) -> tuple | None:
+    return None if few is None else tuple(number_from_data(number) for number in few)

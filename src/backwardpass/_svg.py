@@ -72,12 +72,13 @@ def to_svg(
     # Lines lie below the boxes, heads and labels above them.
     solid = [boxes[arrow.head].kind != "stub" for arrow in arrows]
     body = [_frame(frame, *layout.frames[frame.path]) for frame in flat(frames)]
-    body += [_line(curve, real) for curve, real in zip(layout.curves, solid, strict=True)]
+    drawn = list(zip(arrows, layout.curves, solid, strict=True))
+    body += [_line(arrow, curve, real) for arrow, curve, real in drawn]
     tips: list[list[Point]] = [[] for _ in boxes]
     for arrow, curve in zip(arrows, layout.curves, strict=True):
         tips[arrow.head].append(curve[-1])
     body += [_box(*each) for each in zip(boxes, layout.centres, tips, strict=True)]
-    body += [_head(curve) for curve, real in zip(layout.curves, solid, strict=True) if real]
+    body += [_head(arrow, curve) for arrow, curve, real in drawn if real]
     body += [
         _edge_label(arrow, centre)
         for arrow, centre in zip(arrows, layout.labels, strict=True)
@@ -136,7 +137,7 @@ def _plain(*selectors: str) -> str:
 def _box(box: Box, centre: Point, tips: list[Point]) -> str:
     width, height = box.size
     left, top = centre[0] - width / 2, centre[1] - height / 2
-    parts = [f'<g class="bp-node bp-{box.kind}">']
+    parts = [f'<g class="bp-node bp-{box.kind}"{_stands_for(box)}>']
     if box.tooltip:
         parts.append(f"<title>{escape(box.tooltip)}</title>")
     if box.kind != "stub":
@@ -159,6 +160,18 @@ def _box(box: Box, centre: Point, tips: list[Point]) -> str:
         free = [at for at in corners if all(math.dist(at, tip) > BADGE + 2 for tip in tips)]
         parts.append(_badge(box.node + 1, *(free or corners)[0]))
     return "".join([*parts, "</g>"])
+
+
+def _stands_for(box: Box) -> str:
+    """Say which nodes a box stands for, so that a page can point at it: ``3``, or ``3-17``."""
+    if box.node is not None:
+        return f' data-node="{box.node}"'
+    return "" if box.folded is None else ' data-node="{}-{}"'.format(*box.folded)
+
+
+def _belongs_to(arrow: Arrow) -> str:
+    """Say which edge a part of the picture belongs to: the node it leaves, and its place there."""
+    return "" if arrow.edge is None else ' data-edge="{}-{}"'.format(*arrow.edge)
 
 
 def _frame(frame: Frame, corner: Point, opposite: Point) -> str:
@@ -213,17 +226,17 @@ def _badge(step: int, x: float, y: float) -> str:
     )
 
 
-def _line(curve: tuple[Point, ...], solid: bool) -> str:
+def _line(arrow: Arrow, curve: tuple[Point, ...], solid: bool) -> str:
     points = [f"{_n(x)},{_n(y)}" for x, y in curve]
     pieces = "".join(f"C{' '.join(points[i : i + 3])}" for i in range(1, len(points), 3))
     kind, dashes = ("", "") if solid else (" bp-no-gradient", ' stroke-dasharray="3 3"')
     return (
-        f'<path class="bp-edge{kind} bp-line"{_plain(".bp-line")} fill="none" '
+        f'<path class="bp-edge{kind} bp-line"{_belongs_to(arrow)}{_plain(".bp-line")} fill="none" '
         f'stroke-width="1.3"{dashes} d="M{points[0]}{pieces}"/>'
     )
 
 
-def _head(curve: tuple[Point, ...]) -> str:
+def _head(arrow: Arrow, curve: tuple[Point, ...]) -> str:
     """Draw the arrow's head at the end of a curve, pointing the way the curve goes there."""
     tip = curve[-1]
     before = next((point for point in reversed(curve) if math.dist(point, tip) > 0.5), curve[0])
@@ -233,12 +246,14 @@ def _head(curve: tuple[Point, ...]) -> str:
     across = (-3.6 * along[1], 3.6 * along[0])
     wings = [(foot[0] + sign * across[0], foot[1] + sign * across[1]) for sign in (1, -1)]
     outline = "L".join(f"{_n(x)},{_n(y)}" for x, y in (tip, *wings))
-    return f'<path class="bp-edge bp-head"{_plain(".bp-head")} d="M{outline}Z"/>'
+    edge = _belongs_to(arrow)
+    return f'<path class="bp-edge bp-head"{edge}{_plain(".bp-head")} d="M{outline}Z"/>'
 
 
 def _edge_label(arrow: Arrow, centre: Point) -> str:
     return (
-        f'<text class="bp-note bp-halo"{_plain(".bp-note", ".bp-halo")} x="{_n(centre[0])}" '
+        f'<text class="bp-note bp-halo"{_belongs_to(arrow)}{_plain(".bp-note", ".bp-halo")} '
+        f'x="{_n(centre[0])}" '
         f'y="{_n(centre[1] + 0.34 * SIZES["edge"])}" text-anchor="middle" '
         f'font-size="{SIZES["edge"]:g}" stroke-width="4" stroke-linejoin="round" '
         f'paint-order="stroke">{escape(arrow.label.text)}</text>'

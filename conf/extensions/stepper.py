@@ -1,0 +1,276 @@
+"""Step through a recorded pass: the drawing, a list of what happened, and a bar of buttons.
+
+The list is the data.  Each of its items names the node it is about and the edges it is sent along,
+so that ``_static/stepper.js`` has only to show one item at a time and to point at the drawing.
+Without JavaScript, and on paper, the drawing and the whole list stand.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from html import escape
+
+# A list longer than this is not printed below a drawing: nobody steps through it.
+MOST_STEPS = 400
+MOST_PASSES = 3
+
+BUTTONS = (
+    ("first", "|‹", "To the beginning"),
+    ("back", "‹", "One step back"),
+    ("next", "›", "One step on"),
+    ("last", "›|", "To the end"),
+    ("play", "Play", "Play"),
+)
+
+
+@dataclass
+class Phase:
+    """A stretch of steps: the forward pass, or one backward pass."""
+
+    title: str
+    items: list[str] = field(default_factory=list)
+
+
+def stepper(name: str, number: int, observed: dict, source: str, svg: str) -> str:
+    """HTML of the n-th drawing of a script, with whatever was recorded over it.
+
+    ``svg`` is the drawing in its frame; it is returned alone where there is nothing to step through.
+    """
+    drawing = observed["drawings"][number - 1]
+    phases = [_forward(drawing, source), *_backward(drawing, observed["passes"])]
+    phases = [phase for phase in phases if phase.items]
+    count = sum(len(phase.items) for phase in phases)
+    if len(phases) < 2 or count > MOST_STEPS:  # no pass was recorded over it
+        return svg
+    identity = f"steps-{name.rpartition('/')[2].removeprefix('plot_').replace('_', '-')}-{number}"
+    return (
+        f'<div class="bp-stepper" id="{escape(identity)}" role="group" '
+        f'aria-label="Step through {escape(drawing["title"])}">{svg}'
+        f"{_controls(phases, count)}"
+        f'<div class="bp-told">{"".join(map(_listed, phases))}</div></div>'
+    )
+
+
+def _controls(phases: list[Phase], count: int) -> str:
+    buttons = "".join(
+        f'<button type="button" data-go="{go}" aria-label="{label}" title="{label}">'
+        f'<span aria-hidden="true">{sign}</span></button>'
+        for go, sign, label in BUTTONS
+    )
+    starts, at = [], 1
+    for phase in phases:
+        starts.append(
+            f'<button type="button" class="bp-phase" data-to="{at}">{escape(phase.title)}</button>'
+        )
+        at += len(phase.items)
+    return (
+        f'<div class="bp-controls"><p class="bp-said" role="status">{count} steps were recorded. '
+        f'Press ›, or the right arrow key.</p><div class="bp-buttons">{buttons}'
+        f'<a class="bp-share" href="#" title="Link to this step">Link</a></div>'
+        f'<input type="range" min="0" max="{count}" value="0" aria-label="Step">'
+        f'<div class="bp-phases">{"".join(starts)}</div></div>'
+    )
+
+
+def _listed(phase: Phase) -> str:
+    items = "".join(phase.items)
+    return f'<p class="bp-phase-title">{escape(phase.title)}</p><ol class="bp-steps">{items}</ol>'
+
+
+def _item(node: int | None, edges: list[str], sentences: list[str], freed: bool = False) -> str:
+    """One step; its sentences are HTML, what comes from a script in them escaped."""
+    about = "" if node is None else f' data-node="{node}"'
+    sent = f' data-edges="{" ".join(edges)}"' if edges else ""
+    gone = " data-freed" if freed else ""
+    return f"<li{about}{sent}{gone}>{' '.join(sentences)}</li>"
+
+
+# --- The forward pass ----------------------------------------------------------------------------
+
+
+def _forward(drawing: dict, source: str) -> Phase:
+    """When each node was recorded, by which line, and what it saved."""
+    phase = Phase("Forward")
+    nodes = drawing["graph"]["nodes"]
+    lines = source.splitlines()
+    made_by = assignments(source)
+    for index in drawing.get("recorded", ()):
+        node = nodes[index]
+        line = _line_of(node, made_by, drawing["line"])
+        by = f" by <code>{escape(lines[line - 1].strip())}</code>" if line else ""
+        said = [f"{_name(node)} is recorded{by}."]
+        if node["saved"]:
+            said.append(f"It saves {_joined(map(_saved, node['saved']))}.")
+        elif node["kind"] != "accumulate":
+            said.append("It saves nothing.")
+        targets = [edge["target"] for edge in node["edges"] if edge["target"] is not None]
+        if targets:
+            said.append(f"Its edges lead to {_joined(_name(nodes[t]) for t in targets)}.")
+        phase.items.append(_item(index, list(_edges(node)), said))
+    return phase
+
+
+def assignments(source: str) -> dict[str, list[int]]:
+    """The lines on which a script binds each name, at its top level.
+
+    >>> assignments("x = 1\\ny = x.exp()\\nx, z = y")
+    {'x': [1, 3], 'y': [2], 'z': [3]}
+    """
+    found: dict[str, list[int]] = {}
+    for statement in ast.parse(source).body:
+        if not isinstance(statement, ast.Assign) or statement.lineno != statement.end_lineno:
+            continue
+        for target in statement.targets:
+            for name in ast.walk(target):
+                if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store):
+                    found.setdefault(name.id, []).append(statement.lineno)
+    return found
+
+
+def _line_of(node: dict, made_by: dict[str, list[int]], drawn_on: int) -> int | None:
+    """The last line before the drawing that binds the name of the node's result."""
+    if node["kind"] == "accumulate" or not node["label"]:
+        return None
+    before = [line for line in made_by.get(node["label"], ()) if line <= drawn_on]
+    return max(before, default=None)
+
+
+# --- A backward pass -----------------------------------------------------------------------------
+
+
+def _backward(drawing: dict, passes: list[dict]) -> Iterator[Phase]:
+    ran = dict(list(drawing.get("passes", {}).items())[:MOST_PASSES])
+    for number, (index, same) in enumerate(ran.items(), start=1):
+        recorded = passes[int(index)]
+        title = "Backward" if len(ran) == 1 else f"Backward {number}"
+        options = [name for name in ("retain_graph", "create_graph") if recorded[name]]
+        if options:
+            title += f" ({', '.join(options)})"
+        phase = Phase(title)
+        senders: dict[int, list[int]] = {}
+        for step in recorded["steps"]:
+            phase.items.append(_ran(recorded["graph"]["nodes"], step, same, senders))
+        if recorded["error"]:
+            told = recorded["error"].strip().splitlines()[0]
+            phase.items.append(_item(None, [], [f"It raises: {escape(told)}"]))
+        yield phase
+
+
+def _ran(nodes: list[dict], step: dict, same: dict[str, int], senders: dict) -> str:
+    """What one node received, sent on, let go of and wrote."""
+    node = nodes[step["node"]]
+    shown = same.get(str(step["node"]))
+    said = [f"{_name(node)} receives {_arrived(step)}"]
+    came_from = senders.get(node["index"], [])
+    if len(came_from) > 1:
+        names = _joined(_name(nodes[sender]) for sender in came_from)
+        said[0] += f", the sum of {len(came_from)} cotangents, from {names}"
+    said[0] += "."
+    targets = [edge["target"] for edge in node["edges"] if edge["target"] is not None]
+    for target in targets:
+        senders.setdefault(target, []).append(node["index"])
+    if targets:
+        said.append(f"It sends {_sent(nodes, node)}.")
+    if step.get("freed"):
+        said.append(f"It lets go of {_joined(f'<code>{escape(f)}</code>' for f in step['freed'])}.")
+    if step.get("wrote"):
+        said.append(_wrote(node, step["wrote"]))
+    edges = [] if shown is None else [f"{shown}-{place}" for place in _places(node)]
+    return _item(shown, edges, said, bool(step.get("freed")))
+
+
+def _sent(nodes: list[dict], node: dict) -> str:
+    parts = []
+    for edge in node["edges"]:
+        if edge["target"] is None:
+            continue
+        target = nodes[edge["target"]]
+        outputs = target["outputs"]
+        shape = outputs[edge["input_nr"]]["shape"] if edge["input_nr"] < len(outputs) else None
+        parts.append(f"{_shape(shape)} to {_name(target)}")
+    return _joined(parts)
+
+
+def _wrote(node: dict, wrote: dict) -> str:
+    grad = f"<code>{escape(node['label'] or 'the leaf')}.grad</code>"
+    now = _values(wrote.get("values"))
+    holds = f" and holds {now}" if now else ""
+    if wrote["how"] == "created":
+        return f"{grad} was <code>None</code>; it is created{holds}."
+    if wrote["how"] == "added in place":
+        return f"It is added to {grad} in place{', which now' + holds[4:] if now else ''}."
+    if wrote["how"] == "new":
+        return f"{grad} is replaced by the sum{', which' + holds[4:] if now else ''}."
+    return f"{grad} is {escape(wrote['how'])}."
+
+
+def _arrived(step: dict) -> str:
+    parts = []
+    for place, cotangent in enumerate(step["cotangents"]):
+        if cotangent is None:
+            parts.append("nothing")
+            continue
+        values = _values((step.get("values") or {place: None})[place])
+        norm = (step.get("norms") or {place: None})[place]
+        about = values or (f"norm {_number(norm)}" if norm is not None else "")
+        parts.append(f"{_shape(cotangent['shape'])}{f', {about}' if about else ''}")
+    return " and ".join(parts) or "nothing"
+
+
+def _values(values: list | None) -> str:
+    if not values:
+        return ""
+    if len(values) == 1:
+        return f"<code>{_number(values[0])}</code>"
+    return f"<code>[{', '.join(map(_number, values))}]</code>"
+
+
+def _number(value: object) -> str:
+    if isinstance(value, list):  # a complex number
+        return f"{_number(value[0])}{'' if str(value[1]).startswith('-') else '+'}{_number(value[1])}i"
+    return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+# --- Words ---------------------------------------------------------------------------------------
+
+
+def _name(node: dict) -> str:
+    label = f" of <strong>{escape(node['label'])}</strong>" if node["label"] else ""
+    return f"<code>{escape(node['name'])}</code>{label}"
+
+
+def _saved(saved: dict) -> str:
+    what = escape(saved["source"] or saved["field"])
+    bytes_of = "" if saved["nbytes"] is None else f" ({saved['nbytes']:,} B)"
+    return f"<code>{what}</code>{bytes_of}"
+
+
+def _shape(shape: list | None) -> str:
+    return "nested" if shape is None else escape(str(tuple(shape)))
+
+
+def _joined(parts) -> str:
+    *most, last = parts
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _places(node: dict) -> list[int]:
+    return [place for place, edge in enumerate(node["edges"]) if edge["target"] is not None]
+
+
+def _edges(node: dict) -> Iterator[str]:
+    for place in _places(node):
+        yield f"{node['index']}-{place}"
+
+
+TAGS = re.compile(r"<[^>]+>")
+
+
+def plain(item: str) -> str:
+    """The text of an item, without its markup.
+
+    >>> plain('<li data-node="1"><code>Exp</code> runs.</li>')
+    'Exp runs.'
+    """
+    return TAGS.sub("", item)
