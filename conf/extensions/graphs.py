@@ -26,8 +26,7 @@ class BackwardGraph(ObservedDirective):
         drawing = self.numbered(observed["drawings"], number, "draws a graph")
         if not drawing["svg"]:
             return []  # why it could not be drawn is reported once, by the gallery
-        return [raw(drawn(drawing["svg"]))]
-        shown = _drawing(drawing["svg"])
+        shown = drawn(drawing["svg"])
         source = script.read_text("utf-8")
         return [raw(stepper(self.arguments[0], number, observed, source, shown))]
 

@@ -46,7 +46,8 @@ class Observation:
         filename = str(self.script)
         names = RunningScript(filename)
         self._open.enter_context(mock.patch.object(sys, "exit", _refuse_to_exit))
-        self._recording = self._open.enter_context(backwardpass.record(names, only=filename, values=True))
+        recorder = backwardpass.record(names, only=filename, values=True)
+        self._recording = self._open.enter_context(recorder)
 
     def abandon(self) -> None:
         """Stop watching, and leave everything as it was."""
