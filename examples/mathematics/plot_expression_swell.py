@@ -151,10 +151,12 @@ def program(value, steps):
 
 depths = range(1, 13)
 counts = {"written out": [], "each part once": [], "nodes of autograd": []}
+gradients = []
 for steps in depths:
     slope = derivative(logistic(steps), {})
     leaf = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(program(leaf, steps), leaf, create_graph=True)
+    gradients.append(gradient.detach())
     found = (length(slope), len(parts(slope)), nodes(gradient.grad_fn))
     for series, count in zip(counts.values(), found):
         series.append(count)
@@ -208,14 +210,14 @@ def evaluate(expression, at):
     return values[expression]
 
 
-leaf = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
-program(leaf, 12).backward()
 at, dx = leaf.detach(), torch.ones((), dtype=torch.float64)
-level = at
-for _ in range(12):
+level, slopes = at, []
+for _ in depths:
     dx = dx * 4 * (1 - 2 * level)
     level = program(level, 1)
-torch.testing.assert_close({"x": dx}, {"x": leaf.grad})  # by hand, autograd
+    slopes.append(dx)
+by_hand, by_autograd = torch.stack(slopes), torch.stack(gradients)
+torch.testing.assert_close({"x": by_hand}, {"x": by_autograd})  # one for each number of steps
 torch.testing.assert_close(evaluate(slope, at), dx)
 print(f"by hand {dx.item():.10f}, by the list {evaluate(slope, at).item():.10f}")
 

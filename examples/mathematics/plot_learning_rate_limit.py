@@ -13,10 +13,10 @@ at the corner of the curve in the right one.
 # %%
 # A quadratic and its gradient
 # ----------------------------
-# :math:`L(\theta) = \tfrac12 (\theta - c)^\top A (\theta - c)` with a symmetric positive definite
-# :math:`A` has its minimum at :math:`c`, and
+# :math:`L(\theta) = \tfrac12 |B(\theta - c)|^2` has its minimum at :math:`c` and the Hessian
+# :math:`A = B^\top B`. Its gradient is
 #
-# .. math:: \bar\theta = A (\theta - c) .
+# .. math:: \bar\theta = B^\top B (\theta - c) = A(\theta - c) .
 
 import matplotlib.pyplot as plt
 import torch
@@ -26,18 +26,19 @@ plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text
                      "axes.labelcolor": grey, "axes.edgecolor": grey, "axes.titlecolor": grey,
                      "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 torch.set_default_dtype(torch.float64)
-A = torch.tensor([[2.08, -1.44], [-1.44, 2.92]])
+B = torch.tensor([[0.8, 0.6], [-1.2, 1.6]])
+A = B.T @ B
 c = torch.tensor([0.5, -0.25])
 start = torch.tensor([2.0, 1.5])
 
 
 def loss(theta):
-    return 0.5 * (theta - c) @ A @ (theta - c)
+    return 0.5 * (B @ (theta - c)).square().sum()
 
 
 theta = start.clone().requires_grad_()
 loss(theta).backward()
-dtheta = A @ (start - c)
+dtheta = B.T @ (B @ (start - c))
 torch.testing.assert_close({"theta": dtheta}, {"theta": theta.grad})  # by hand, autograd
 print("loss", loss(start).item(), " gradient", dtheta)
 
@@ -65,14 +66,16 @@ print("after one step", theta.detach())
 
 curvature = torch.tensor([1.0, 4.0])
 Q = torch.tensor([[0.8, -0.6], [0.6, 0.8]])  # an eigenvector in each column
+along = Q.T @ (start - c)
 torch.testing.assert_close(A @ Q, Q * curvature)
+torch.testing.assert_close(along, torch.tensor([2.25, 0.5]))
 limit = 2 / curvature.max().item()
 print("eigenvalues", curvature.tolist(), " 2 / largest =", limit)
 
 
 def path_in_closed_form(eta, steps):
     k = torch.arange(steps + 1)[:, None]
-    return c + ((1 - eta * curvature) ** k * (Q.T @ (start - c))) @ Q.T
+    return c + ((1 - eta * curvature) ** k * along) @ Q.T
 
 
 # %%
@@ -155,7 +158,7 @@ for kappa in (2.0, 10.0, 100.0):
     curvature, Q = torch.tensor([1.0, kappa]), torch.eye(2)
     factor = (kappa - 1) / (kappa + 1)
     path = path_in_closed_form(2 / (1 + kappa), 1)
-    torch.testing.assert_close((path[1] - c).abs(), factor * (start - c).abs())
+    torch.testing.assert_close((path[1] - c).abs(), factor * along.abs())
     steps = torch.log(torch.tensor(0.001)) / torch.log(torch.tensor(factor))
     print(f"condition {kappa:5.0f}: {int(steps.ceil()):4} steps to a thousandth of the distance")
 

@@ -37,7 +37,7 @@ def product(values, multiply):
     return reduce(multiply, values)
 
 
-x = [1.3, 0.7, 2.1, 0.4, 1.1, 0.9, 1.7]
+x = [1.3, 0.7, 2.1, 0.4, 1.1, 0.9, 1.7, 0.6]
 print("product", product(x, times), "with", multiplications, "multiplications")
 
 # %%
