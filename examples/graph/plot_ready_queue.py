@@ -18,6 +18,7 @@ import random
 
 import torch
 
+torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 p = torch.tensor([0.5, -1.5, 2.0], requires_grad=True)
 q = torch.tensor([1.0, 0.4, -0.8], requires_grad=True)
