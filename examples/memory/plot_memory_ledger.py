@@ -95,7 +95,7 @@ for activation, by_hook in kept.items():
         by_hook.append(sum(storages(block, x).values()))
         by_hand = 8 * sum(account(N, activation).values())
         torch.testing.assert_close(torch.tensor(by_hand), torch.tensor(by_hook[-1]))
-    print(f"{activation}: {by_hook[0]} bytes for {batches[0]} rows, {by_hook[-1]} for {batches[-1]}")
+    print(f"{activation}: {by_hook[0]} bytes for {batches[0]} rows, {by_hook[-1]} for {N}")
 
 # %%
 # A constant and a slope
