@@ -52,6 +52,12 @@ def live(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def tables(session: nox.Session) -> None:
+    """Compare the truth tables with what torch does; nox -s tables -- --write stores that."""
+    run(session, "conf/tables.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def linkcheck(session: nox.Session) -> None:
     """Follow every link to another site; needs a network."""
     run(session, "conf/build.py", "--builder", "linkcheck", *session.posargs)

@@ -17,6 +17,7 @@ NEEDED_BY = {
     "sg_gallery": None,
     "sg-tags": None,
     "exercise.css": None,
+    "filter.js": "bp-filter",
     "mystnb.": 'class="cell ',
     "sphinx-design": "sd-",
     "design-tabs": "sd-tab-set",

@@ -32,6 +32,7 @@ GATES = {
     "prompt": "a prompt stands where nothing would run it",
     "message": "PyTorch says something else than an entry of the error index, or nothing",
     "skipped": "a page or a docstring switches off one of its own examples or cells",
+    "table": "a cell of a truth table is not what is expected of it",
     "address": "a page shows the address of an object, which no other build would show",
 }
 

@@ -1,0 +1,125 @@
+"""Show a truth table, measured by this build, and fail where a cell is not as expected.
+
+The tables themselves, and the cells expected, are in ``conf/truth``.  They are measured in a
+process of their own: no state of a build that has run scripts, and none of its own left behind.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import subprocess
+import sys
+from functools import lru_cache
+from html import escape
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+import truth
+
+from .html import Markup, raw, table
+from .sidecar import CONF
+
+logger = logging.getLogger(__name__)
+
+# Answers that ask for attention: an exception, and what nothing reports.
+WORDS = {"raises": "bp-raises", "caught": "bp-raises", "no pass": "bp-raises"}
+WORDS |= {"wrong gradient": "bp-wrong"}
+
+
+class TruthTable(SphinxDirective):
+    """The table of that name; ``:rows:`` and ``:columns:`` select, one in a line."""
+
+    required_arguments = 1
+    option_spec = {"rows": directives.unchanged_required, "columns": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        if name not in truth.NAMES:
+            raise self.error(f'there is no table "{name}"; there are: {", ".join(truth.NAMES)}')
+        self.env.metadata[self.env.docname]["truth"] = digest()
+        version, tables = measured(digest())
+        found = tables[name]
+        rows = found["rows"]
+        report(name, rows, version, self.get_location())
+        columns = self._chosen("columns", found["columns"])
+        cells = [
+            (Markup(f"<code>{escape(row)}</code>"), *(_cell(rows[row][c]) for c in columns))
+            for row in self._chosen("rows", rows)
+        ]
+        caption = f"{found['title']}, measured with torch {version}"
+        headers = (found["row"], *columns)
+        return [raw(table(headers, cells, caption, "bp-truth", "bp-filter"))]
+
+    def _chosen(self, option: str, known) -> list[str]:
+        if option not in self.options:
+            return list(known)
+        chosen = [line.strip() for line in self.options[option].splitlines() if line.strip()]
+        unknown = [each for each in chosen if each not in known]
+        if unknown:
+            raise self.error(
+                f'{self.arguments[0]} has no {option[:-1]} "{unknown[0]}"; it has: '
+                f"{', '.join(known)}"
+            )
+        return chosen
+
+
+def report(name: str, rows: truth.Rows, version: str, location=None) -> None:
+    """A warning, hence a failed build, for each cell that is not what is expected of it."""
+    expected = truth.read(name)
+    for difference in truth.differences(name, expected.rows, rows):
+        logger.warning(
+            "%s (expected of torch %s by conf/truth/%s.toml, this is %s); "
+            "if the page is to say so, store it: nox -s tables -- --write",
+            difference,
+            expected.torch,
+            name,
+            version,
+            location=location,
+            type="gate",
+            subtype="table",
+        )
+
+
+@lru_cache(maxsize=1)
+def measured(key: str) -> tuple[str, dict[str, dict]]:
+    """The version of torch, and every table as tried now; once for each ``key`` of its state."""
+    command = [sys.executable, str(CONF / "tables.py"), "--json"]
+    tried = subprocess.run(command, cwd=CONF, capture_output=True, text=True)
+    if tried.returncode:
+        last = tried.stderr.strip().splitlines()[-1:]
+        raise RuntimeError(f"the truth tables cannot be measured: {' '.join(last)}")
+    found = json.loads(tried.stdout)
+    return found["torch"], found["tables"]
+
+
+def digest() -> str:
+    """What a table depends on: the version of torch, the trials, and the cells expected."""
+    found = hashlib.sha256(importlib.metadata.version("torch").encode())
+    for path in [CONF / "tables.py", *sorted(truth.FOLDER.glob("*.*"))]:
+        found.update(path.name.encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
+
+
+def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
+    """The pages with a table, when torch, a trial or an expected cell is another."""
+    now = digest()
+    return [
+        docname
+        for docname, metadata in env.metadata.items()
+        if metadata.get("truth", now) != now and docname in env.found_docs
+    ]
+
+
+def _cell(text: str) -> str:
+    css = WORDS.get(text)
+    return Markup(f'<span class="{css}">{escape(text)}</span>') if css else text
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("truth-table", TruthTable)
+    app.connect("env-get-outdated", outdated)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
