@@ -81,7 +81,7 @@ def measured(forward, *arguments):
     def pack(t):
         alive.append(t.detach())  # so that no address is given out twice
         saved[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
-        return t
+        return t.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         forward(*arguments)

@@ -103,7 +103,7 @@ def saved_bytes(way):
 
     def pack(t):
         saved[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
-        return t
+        return t.detach()
 
     run(way, lambda: torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t))
     return sum(saved.values())

@@ -79,7 +79,7 @@ def storages(module, x):
     def pack(t):
         alive.append(t.detach())
         seen[t.untyped_storage().data_ptr()] = t.untyped_storage().nbytes()
-        return t
+        return t.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t):
         module(x)

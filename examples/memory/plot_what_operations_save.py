@@ -48,7 +48,7 @@ print({name: t.untyped_storage().nbytes() for name, t in data.items()}, "bytes")
 def watch(operation):
     """The result of operation, and for each storage saved its name and the tensors saved in it."""
     seen = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or t, lambda t: t):
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or t.detach(), lambda t: t):
         result = operation()
     names = {t.untyped_storage().data_ptr(): name for name, t in data.items()}
     names[result.untyped_storage().data_ptr()] = "result"
@@ -228,7 +228,7 @@ loss.grad_fn
 #    + \underbrace{1}_{\text{weight}}\bigr) \text{ bytes.}
 
 kept = []
-with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.detach()) or t, lambda t: t):
+with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.detach()), lambda t: t):
     loss = F.cross_entropy(F.linear(F.linear(X, W1, b1).tanh(), W2, b2), targets)
 by_tensor = sum(t.numel() * t.element_size() for t in kept)
 storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in kept}
