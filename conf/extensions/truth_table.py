@@ -12,13 +12,12 @@ import sys
 from functools import lru_cache
 from html import escape
 
+import truth
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
-
-import truth
 
 from .html import Markup, raw, table
 from .sidecar import CONF

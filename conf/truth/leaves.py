@@ -113,7 +113,7 @@ def _row(make: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, str]:
 
 
 def _after_a_pass(t: torch.Tensor) -> str:
-    """Whether ``t`` holds a gradient after a pass from a loss that saves it, or why there is none."""
+    """Whether ``t`` holds a gradient after a pass from a loss that saves it."""
     try:
         (t * t).sum().backward()
     except RuntimeError:

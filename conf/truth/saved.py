@@ -196,7 +196,7 @@ def _kept(operation: Operation, train: tuple[str, ...]) -> tuple[torch.Tensor, s
 
 
 def _described(t: torch.Tensor) -> str:
-    """Something made for the backward pass alone: its shape, and its dtype where it is not usual."""
+    """Something made for the backward pass alone: its shape, and its dtype if not float64."""
     shape = f"({', '.join(map(str, t.shape))}{',' if t.dim() == 1 else ''})"
     dtype = "" if t.dtype == torch.float64 else f" {str(t.dtype).removeprefix('torch.')}"
     return f"new {shape}{dtype}"

@@ -15,6 +15,8 @@ to one activation function.
 # Layer normalization, a layer from ``D`` to ``H`` numbers, a GELU, a layer back to ``D``, and the
 # input added to it. Numbers are ``float64``, 8 bytes each.
 
+import itertools
+
 import matplotlib.pyplot as plt
 import torch
 from torch import nn
@@ -105,7 +107,7 @@ for activation, by_hook in kept.items():
 
 slopes = {}
 for activation, by_hook in kept.items():
-    steps = {b - a for a, b in zip(by_hook, by_hook[1:])}
+    steps = {b - a for a, b in itertools.pairwise(by_hook)}
     slopes[activation] = steps.pop() / (8 * batches.step)
     assert not steps
     print(f"{activation}: {slopes[activation]:.0f} numbers a row, "

@@ -16,6 +16,8 @@ from its frame.
 # :math:`s = \tanh(FA^\top)\,w`. It is trained to make the mean of :math:`s` small, the generator
 # to make it large.
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import torch
 
@@ -92,9 +94,12 @@ try:
     (-L).backward(inputs=[p["Wg"]])
 except RuntimeError as error:
     assert "modified by an inplace operation" in str(error)
-    print(str(error).split(" Hint")[0])
+    print(textwrap.fill(str(error).split(" Hint")[0], 88))
 dA, dw = gradients(**start)["A"], gradients(**start)["w"]
-torch.testing.assert_close({"A": dA, "w": dw}, {"A": p["A"].grad, "w": p["w"].grad})  # by hand
+torch.testing.assert_close(
+    {"A": dA, "w": dw},  # by hand
+    {"A": p["A"].grad, "w": p["w"].grad},  # autograd
+)
 
 # %%
 # Four ways out

@@ -168,7 +168,8 @@ x, c = torch.cat([x, x.flip(0)]), torch.cat([c, c.flip(0)])
 steps = 2 * steps
 for k in (4, steps):
     print(f"k = {k:2}  at most {max(train(k)):2} states for {steps} steps")
-assert max(train(4)) == max(counts[4]) and max(train(steps)) == steps
+assert max(train(4)) == max(counts[4])
+assert max(train(steps)) == steps
 
 # %%
 # Drawn

@@ -15,6 +15,8 @@ Look at the two columns of the last table: what was written to, and who had save
 # Seven tensors that came from one, each changed in place: did the counter of ``x`` move, and did
 # its values?
 
+import textwrap
+
 import torch
 
 torch.manual_seed(0)
@@ -76,7 +78,7 @@ try:
     y.sum().backward()
 except RuntimeError as error:
     assert "is at version 1; expected version 0" in str(error)
-    print(str(error).split(" Hint")[0])
+    print(textwrap.fill(str(error).split(" Hint")[0], 88))
 
 # %%
 # The whole storage is one
@@ -91,7 +93,7 @@ try:
     a.sum().backward()
 except RuntimeError as error:
     assert "output 0 of AsStrided, is at version 1; expected version 0" in str(error)
-    print(str(error).split(" Hint")[0])
+    print(textwrap.fill(str(error).split(" Hint")[0], 88))
 
 # %%
 # With a copy of the entry

@@ -13,6 +13,8 @@ both, and derived by hand below. Look at the two drawings, before and after one 
 # -------------------------
 # ``b`` has three entries and ``v`` is the first two of them. So far ``b`` knows nothing of ``v``.
 
+import textwrap
+
 import torch
 
 torch.manual_seed(0)
@@ -63,7 +65,10 @@ u = torch.tensor([0.7, -0.2, 1.1])
 (for_u,) = torch.autograd.grad(b, x, u, retain_graph=True)
 factors = torch.tensor([3.0, 3.0, 1.0])
 dx_sum, dx_u = factors * c, factors * c * u
-torch.testing.assert_close({"sum": dx_sum, "u": dx_u}, {"sum": for_sum, "u": for_u})  # by hand
+torch.testing.assert_close(
+    {"sum": dx_sum, "u": dx_u},  # by hand
+    {"sum": for_sum, "u": for_u},  # autograd
+)
 print(for_sum)
 
 # %%
@@ -128,7 +133,7 @@ def refused(make):
     try:
         make(b).mul_(3)
     except RuntimeError as error:
-        return str(error).split(". ")[0]
+        return textwrap.shorten(str(error), 66, placeholder=" ...")
     return "works"
 
 

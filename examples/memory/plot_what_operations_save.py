@@ -18,6 +18,7 @@ Look at the operations that keep their result instead of their argument, and at 
 import matplotlib.pyplot as plt
 import torch
 import torch.nn.functional as F
+from torch.autograd.graph import saved_tensors_hooks
 
 grey = "#7a7a7a"  # readable on light and on dark
 plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
@@ -48,7 +49,7 @@ print({name: t.untyped_storage().nbytes() for name, t in data.items()}, "bytes")
 def watch(operation):
     """The result of operation, and for each storage saved its name and the tensors saved in it."""
     seen = []
-    with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or t.detach(), lambda t: t):
+    with saved_tensors_hooks(lambda t: seen.append(t) or t.detach(), lambda t: t):
         result = operation()
     names = {t.untyped_storage().data_ptr(): name for name, t in data.items()}
     names[result.untyped_storage().data_ptr()] = "result"
@@ -124,8 +125,9 @@ rules = {
     "x.tanh()": lambda u, node: u * (1 - node._saved_result**2),
     "x.sigmoid()": lambda u, node: u * node._saved_result * (1 - node._saved_result),
     "x.relu()": lambda u, node: u * (node._saved_result > 0),
-    "x.softmax(1)": lambda u, node: node._saved_result
-    * (u - (u * node._saved_result).sum(1, keepdim=True)),
+    "x.softmax(1)": lambda u, node: (
+        node._saved_result * (u - (u * node._saved_result).sum(1, keepdim=True))
+    ),
     "x.sum(1)": lambda u, node: u[:, None].expand(node._saved_self_sym_sizes),
     "x @ W.T": lambda u, node: u @ node._saved_mat2.T,
 }
@@ -163,7 +165,8 @@ for text, saved, original in (
 
 result, saved = watch(lambda: x * 2)
 print("seen by the hook:", saved, " kept by the node:", result.grad_fn._saved_other)
-assert not saved and result.grad_fn._saved_other == 2
+assert not saved
+assert result.grad_fn._saved_other == 2
 
 # %%
 # What needs no gradient, needs no rule
@@ -228,13 +231,14 @@ loss.grad_fn
 #    + \underbrace{1}_{\text{weight}}\bigr) \text{ bytes.}
 
 kept = []
-with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t.detach()), lambda t: t):
+with saved_tensors_hooks(lambda t: kept.append(t.detach()), lambda t: t):
     loss = F.cross_entropy(F.linear(F.linear(X, W1, b1).tanh(), W2, b2), targets)
 by_tensor = sum(t.numel() * t.element_size() for t in kept)
 storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in kept}
 by_hand = 8 * (N * D + N * H + K * H + N * K + N + 1)
 torch.testing.assert_close(torch.tensor(by_hand), torch.tensor(sum(storages.values())))
-print(by_tensor, "bytes in", len(kept), "tensors;", by_hand, "bytes in", len(storages), "storages")
+print(by_tensor, "bytes in", len(kept), "tensors")
+print(by_hand, "bytes in", len(storages), "storages")
 
 # %%
 # The two counts, drawn
