@@ -147,9 +147,11 @@ print({name: tuple(gradient.shape) for name, gradient in plain.items()})
 #
 # .. math::
 #
+#    \begin{aligned}
 #    |\Delta \bar W_2| &\le |u|^\top \delta_h \\
 #    |\Delta \bar Z_1| &\le E = G \odot \delta_h (2|h| + \delta_h) \\
 #    |\Delta \bar W_1| &\le E^\top (|X| + \delta_X) + |\bar Z_1|^\top \delta_X
+#    \end{aligned}
 
 
 def bounds(bits):
@@ -195,8 +197,8 @@ print(f"bound over worst case, for W1: {ratio.min():.4f} to {ratio.max():.4f}")
 # %%
 # Bit by bit
 # ----------
-# One more bit halves the scale, and with it bound and error. The bound holds for every entry of
-# every run.
+# One more bit halves the scale and with it the bound. The error follows, and stays below it for
+# every entry of every run.
 
 bits = range(3, 9)
 largest = {"W1": [], "W2": []}

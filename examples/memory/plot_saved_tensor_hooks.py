@@ -11,11 +11,9 @@ to, and that stays.
 """
 
 # %%
-# A file for each tensor
+# A folder for the files
 # ----------------------
-# What the pack hook returns is kept by the node, and dropped when a saved tensor would be. So an
-# object that deletes its file when it goes needs no other bookkeeping. Small tensors stay: their
-# file would be larger than they are.
+# It goes when the script ends. Files are numbered in the order in which tensors are saved.
 
 import gc
 import itertools
@@ -30,6 +28,20 @@ torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 folder = tempfile.TemporaryDirectory()
 numbers = itertools.count()
+
+
+def files():
+    return len(list(Path(folder.name).iterdir()))
+
+
+print(files(), "files")
+
+# %%
+# A file for each tensor
+# ----------------------
+# What the pack hook returns is kept by the node, and dropped when a saved tensor would be. So an
+# object that deletes its file when it goes needs no other bookkeeping. Small tensors stay: their
+# file would be larger than they are.
 
 
 class OnDisk:
@@ -51,10 +63,9 @@ def unpack(kept):
     return torch.load(kept.path) if isinstance(kept, OnDisk) else kept
 
 
-def files():
-    return len(list(Path(folder.name).iterdir()))
-
-
+one = pack(torch.ones(1000))
+print(files(), "file, and with its object gone:", end=" ")
+del one
 print(files(), "files")
 
 # %%
@@ -85,7 +96,7 @@ torch.testing.assert_close(x.grad, usual, rtol=0, atol=0)
 
 
 def misspelt(t):
-    return t.detach() if t.numel() < 1000 else OnDisk(tensor)  # noqa: F821
+    return t.detach() if t.numel() < 1000 else OnDisk(tensor)
 
 
 with saved_tensors_hooks(misspelt, unpack):

@@ -10,11 +10,9 @@ the curve of memory, and at how much of the gradient each length of window keeps
 """
 
 # %%
-# A power, cut in pieces
-# ----------------------
-# :math:`h_t = w h_{t-1}` from :math:`h_0 = 1` gives :math:`h_T = w^T`, with the gradient
-# :math:`T w^{T-1}`: each of the ``T`` places where :math:`w` is used contributes
-# :math:`w^{T-1}`. With cuts, only the places after the last cut do, ``k`` of them.
+# A product of equal numbers
+# --------------------------
+# ``T`` steps, each of which multiplies the state by ``w``.
 
 import weakref
 
@@ -29,6 +27,14 @@ plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text
 torch.manual_seed(0)
 torch.set_default_dtype(torch.float64)
 T, w = 6, torch.tensor(0.9, requires_grad=True)
+print("value", (w**T).item())
+
+# %%
+# A power, cut in pieces
+# ----------------------
+# :math:`h_t = w h_{t-1}` from :math:`h_0 = 1` gives :math:`h_T = w^T`, with the gradient
+# :math:`T w^{T-1}`: each of the ``T`` places where :math:`w` is used contributes
+# :math:`w^{T-1}`. With cuts, only the places after the last cut do, ``k`` of them.
 
 
 def power(w, k):
