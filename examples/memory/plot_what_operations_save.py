@@ -86,7 +86,7 @@ guesses = {
     "x.exp()": (lambda: x.exp(), "result"),
     "x.tanh()": (lambda: x.tanh(), "result"),
     "x.sigmoid()": (lambda: x.sigmoid(), "result"),
-    "x.relu()": (lambda: x.relu(), "result"),
+    "(x - 0.5).relu()": (lambda: (x - 0.5).relu(), "result"),
     "x.softmax(1)": (lambda: x.softmax(1), "result"),
     "x.sum(1)": (lambda: x.sum(1), ""),
     "x @ W.T": (lambda: x @ W.T, "W x"),
@@ -105,7 +105,7 @@ for text, (operation, guess) in guesses.items():
     by_hook = sum(tensors[0].untyped_storage().nbytes() for tensors in saved.values())
     assert sorted(guess.split()) == sorted(saved)
     torch.testing.assert_close(torch.tensor(by_hand), torch.tensor(by_hook))
-    print(f"{text:13} {by_hook:4} bytes  {guess or '-'}")
+    print(f"{text:17}{by_hook:4} bytes  {guess or '-'}")
 
 # %%
 # Enough for the gradient
@@ -124,7 +124,7 @@ rules = {
     "x.exp()": lambda u, node: u * node._saved_result,
     "x.tanh()": lambda u, node: u * (1 - node._saved_result**2),
     "x.sigmoid()": lambda u, node: u * node._saved_result * (1 - node._saved_result),
-    "x.relu()": lambda u, node: u * (node._saved_result > 0),
+    "(x - 0.5).relu()": lambda u, node: u * (node._saved_result > 0),
     "x.softmax(1)": lambda u, node: (
         node._saved_result * (u - (u * node._saved_result).sum(1, keepdim=True))
     ),
