@@ -30,7 +30,7 @@ WORDS |= {"wrong gradient": "bp-wrong"}
 
 
 class TruthTable(SphinxDirective):
-    """The table of that name; ``:rows:`` and ``:columns:`` select, one in a line."""
+    """The table of that name; ``:rows: a; b`` and ``:columns: c; d`` select."""
 
     required_arguments = 1
     option_spec = {"rows": directives.unchanged_required, "columns": directives.unchanged_required}
@@ -51,12 +51,13 @@ class TruthTable(SphinxDirective):
         ]
         caption = f"{found['title']}, measured with torch {version}"
         headers = (found["row"], *columns)
-        return [raw(table(headers, cells, caption, "bp-truth", "bp-filter"))]
+        filtered = [] if "rows" in self.options else ["bp-filter"]
+        return [raw(table(headers, cells, caption, "bp-truth", *filtered))]
 
     def _chosen(self, option: str, known) -> list[str]:
         if option not in self.options:
             return list(known)
-        chosen = [line.strip() for line in self.options[option].splitlines() if line.strip()]
+        chosen = [each.strip() for each in self.options[option].split(";")]
         unknown = [each for each in chosen if each not in known]
         if unknown:
             raise self.error(

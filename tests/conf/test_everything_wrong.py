@@ -543,7 +543,7 @@ CHAPTERS = [
         "tables",
         fence("truth-table} clearing")
         + fence("truth-table} cleaning")
-        + fence("truth-table} leaves", ":columns:", "  leaf", "  twig"),
+        + fence("truth-table} leaves", ":columns: leaf; twig"),
         (
             "```{truth-table} clearing",
             r'truth table "clearing", row "p\.grad = None", column "SGD moves": expected "yes", '
