@@ -26,7 +26,7 @@ nox.options.error_on_external_run = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = Path("conf/constraints.txt")
 # Each environment, and the dependency groups it holds.
-ENVIRONMENTS = {"book": ["book", "test", "live"], "lint": ["lint"]}
+ENVIRONMENTS = {"book": ["book", "test", "live"], "bench": ["bench"], "lint": ["lint"]}
 
 
 @nox.session(venv_backend="none")
@@ -65,8 +65,13 @@ def linkcheck(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
-    """Time builds against the limits of the design, in one run, as a table."""
-    run(session, "conf/bench.py", *session.posargs)
+    """Time trace against other packages, then builds against their limits; -- peers, -- builds."""
+    wanted = [part for part in ("peers", "builds") if part in session.posargs]
+    if not wanted or "peers" in wanted:
+        run(session, "conf/bench_peers.py", name="bench")
+    if not wanted or "builds" in wanted:
+        options = [option for option in session.posargs if option not in wanted]
+        run(session, "conf/bench.py", *options)
 
 
 @nox.session(venv_backend="venv", reuse_venv=True)
