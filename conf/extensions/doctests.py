@@ -14,7 +14,13 @@ logger = logging.getLogger(__name__)
 
 
 class Doctests(DocTestBuilder):
-    """The doctest builder, but a failure is a warning that says where it is."""
+    """The doctest builder, but a failure is a warning that says where it is.
+
+    Examples of docstrings, shown on reference pages, are run with the code by pytest, and here
+    only where the page is built.
+    """
+
+    docstrings = False
 
     def __init__(self, app: Sphinx, env: BuildEnvironment):
         super().__init__(app, env)
@@ -25,8 +31,8 @@ class Doctests(DocTestBuilder):
 
     @staticmethod
     def get_line_number(node) -> int | None:
-        # A fence's first example stands on the line below it.
-        return node.line
+        # A fence's first example stands on the line below it; a docstring's in another file.
+        return None if ":docstring of " in (node.source or "") else node.line
 
     def test_doc(self, docname: str, doctree) -> None:
         # What one page sets, the next must not find.
@@ -34,6 +40,7 @@ class Doctests(DocTestBuilder):
 
         observation.reset()
         self.said = []
+        self.config.doctest_test_doctest_blocks = "default" if self.docstrings else ""
         super().test_doc(docname, doctree)
         report = "".join(self.said)
         for failure in re.split(r"^\*{60,}\n", report, flags=re.MULTILINE):
@@ -50,6 +57,8 @@ class Doctests(DocTestBuilder):
 
 class PageTests(Doctests):
     """The same, lent to a build of HTML: it writes nothing, and is silent about what passes."""
+
+    docstrings = True
 
     def __init__(self, app: Sphinx, env: BuildEnvironment):
         super().__init__(app, env)
@@ -69,7 +78,7 @@ def test_page(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def _is_test(node: nodes.Element) -> bool:
-    return "testnodetype" in node
+    return "testnodetype" in node or isinstance(node, nodes.doctest_block)
 
 
 def setup(app: Sphinx) -> dict:

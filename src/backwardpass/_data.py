@@ -112,7 +112,7 @@ class Node:
     Parameters
     ----------
     index
-        Position in :attr:`Graph.nodes`, counted from 0.
+        Position in ``Graph.nodes``, counted from 0.
     name
         As PyTorch prints it: ``"AddmmBackward0"``, ``"AccumulateGrad"``.
     kind

@@ -1,24 +1,41 @@
 """Graphs and passes as plain data: lists, dictionaries, strings, numbers, as JSON has them.
 
-A graph: `format` (1), `roots` (indices), `nodes`. A node:
+A graph:
 
-- `index`, `name`, `kind`, `label`: as in `Node`;
-- `outputs`: of each output `shape` (a list, or null for a nested tensor), `dtype`, `device`;
-- `saved`: the fields of `Saved`, `shape` as a list;
-- `edges`: `target` (an index, or null) and `input_nr`;
-- `module`, `variable` (like an entry of `saved`): only where there is one.
+- ``format``: the number 1;
+- ``roots``: a list of indices into ``nodes``;
+- ``nodes``: a list, in the order in which the engine runs them.
 
-A pass: `format`, `call`, `filename`, `line`, `retain_graph`, `create_graph`, `graph`, `error`, and
-`steps`. A step:
+A node:
 
-- `node`: an index into the pass's graph;
-- `cotangents`: each like an entry of `outputs`, or null where nothing arrived;
-- `norms`, `values`, `freed`, `wrote`: only in a pass recorded with `values=True`. A complex number
-  is a list of two numbers, and what is no finite number one of the strings "nan", "inf", "-inf",
-  so that the text is JSON in the strict sense. `wrote` is null or has `how`, `tensor` and
-  `taken_over`.
+- ``index``, ``name``, ``kind``, ``label``: as in :class:`Node`;
+- ``outputs``: of each output ``shape`` (a list, or null for a nested tensor), ``dtype`` and
+  ``device``;
+- ``saved``: a list whose entries have the fields of :class:`Saved`: ``field``, ``shape`` (a list,
+  or null), ``dtype``, ``nbytes``, ``source``, ``freed``, ``storage``, ``storage_nbytes`` and
+  ``role``;
+- ``edges``: of each ``target`` (an index, or null) and ``input_nr``;
+- ``module``: only where it is known;
+- ``variable``: only of a leaf's node, like an entry of ``saved``.
 
-A reader has to pass over keys it does not know; keys are added without a new format number.
+A pass:
+
+- ``format``, ``call``, ``filename``, ``line``, ``retain_graph``, ``create_graph``, ``error``: as
+  in :class:`BackwardPass`;
+- ``graph``: a graph;
+- ``steps``: a list.
+
+A step:
+
+- ``node``: an index into the pass's graph;
+- ``cotangents``: each like an entry of ``outputs``, or null where nothing arrived;
+- ``norms``, ``values``, ``freed``, ``wrote``: only in a pass recorded with ``values=True``.
+  ``wrote`` is null or has ``how``, ``tensor`` (like an entry of ``outputs``, or null) and
+  ``taken_over``.
+
+A complex number is a list of two numbers, and what is no finite number is one of the strings "nan",
+"inf" and "-inf", so that the text is JSON in the strict sense. A reader has to pass over keys it
+does not know; keys are added without a new format number.
 """
 
 import math

@@ -72,7 +72,7 @@ class Memory:
 
     @property
     def activations(self) -> int:
-        """Bytes of everything but parameters: what freeing the graph can give back."""
+        """Bytes of everything but parameters, which is what freeing the graph can give back."""
         return self.total - self.parameters
 
     def to_text(self) -> str:

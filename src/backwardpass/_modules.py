@@ -24,7 +24,7 @@ _used = False  # until modules() is used no node's metadata, made when first loo
 def modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
     """Let the nodes that `model` makes inside a ``with`` block know their module.
 
-    :func:`trace` then gives :attr:`Node.module`, and drawings frame the nodes by module. No result
+    :func:`trace` then gives ``Node.module``, and drawings frame the nodes by module. No result
     changes. The hooks on module calls are removed when the block ends; what remains is a string in
     the metadata of each node, until the node dies. What code compiled by :func:`torch.compile`
     calls is not seen.

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 import backwardpass
+from backwardpass import _json
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -91,3 +93,20 @@ def test_what_is_written_is_what_was_written_before(name):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text, "utf-8")
     assert path.read_text("utf-8") == text, "if it should differ: REFRESH=1 pytest this file"
+
+
+def keys_of(data: Any) -> set[str]:
+    """Collect every key of dictionaries inside dictionaries and lists."""
+    if isinstance(data, list):
+        return set().union(*map(keys_of, data)) if data else set()
+    if not isinstance(data, dict):
+        return set()
+    return set(data) | keys_of(list(data.values()))
+
+
+def test_the_format_is_what_its_description_says():
+    """Every key that is written is described, and every key that is described is written."""
+    described = _json.__doc__.partition("A complex number")[0]
+    named = set(re.findall(r"``(\w+)``", described))
+    files = [json.loads((GOLDEN / name).read_text("utf-8")) for name in ("graph.json", "pass.json")]
+    assert keys_of(files) == named

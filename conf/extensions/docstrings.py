@@ -1,0 +1,44 @@
+"""Reference pages from docstrings: Sphinx's autodoc, the sections as NumPy writes them.
+
+A module is imported when its page is read, and the page is read when a source of the package has
+changed; so a build with nothing to do imports nothing.
+"""
+
+import re
+
+from docutils import nodes
+from sphinx.application import Sphinx
+
+PROMPT = re.compile(r"^>>> ", re.MULTILINE)
+PRIVATE = re.compile(r", _\w+: [^=()]+ = (\(\)|\w+)")
+
+
+def summary_sections(app: Sphinx, what: str, name: str, obj: object, options, lines: list[str]):
+    """Head the example of a short docstring, as the sections of a long one are headed."""
+    text = "\n".join(lines)
+    first = PROMPT.search(text)
+    if first and ".. rubric:: Examples" not in text:
+        lines[:] = [*text[: first.start()].splitlines(), ".. rubric:: Examples", ""]
+        lines += text[first.start() :].splitlines()
+
+
+def public_signature(
+    app: Sphinx, what: str, name: str, obj: object, options, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Leave out parameters that are private, the keys of a graph above all."""
+    return (PRIVATE.sub("", signature), returns) if signature else None
+
+
+def unmarked(app: Sphinx, doctree: nodes.document) -> None:
+    """Let the builder's doctests stand as Python sessions, prompts and output told apart."""
+    for block in doctree.findall(nodes.doctest_block):
+        block["language"] = "pycon"
+
+
+def setup(app: Sphinx) -> dict:
+    app.setup_extension("sphinx.ext.autodoc")
+    app.setup_extension("sphinx.ext.napoleon")
+    app.connect("autodoc-process-signature", public_signature)
+    app.connect("autodoc-process-docstring", summary_sections, priority=900)
+    app.connect("doctree-read", unmarked)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
