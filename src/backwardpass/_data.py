@@ -403,7 +403,11 @@ class Graph:
         return to_svg(self, title, description, prefix, max_nodes, timeout)
 
     def _repr_html_(self) -> str:
-        table = self.table().to_html()
+        # The picture is looked at first; a table of many rows would push what follows away.
+        table = (
+            '<details class="bp-details"><summary>Shapes, node by node</summary>'
+            f"{self.table().to_html()}</details>"
+        )
         try:
             return f'<div class="bp-figure">{self.to_svg()}</div>\n{table}'
         except RuntimeError as missing:
