@@ -118,6 +118,26 @@ def a_function_that_gives_back_its_input():
     return Case([Itself.apply(x * 1).sum()], [x])
 
 
+class Unarmed(torch.autograd.Function):
+    """Takes cotangents that did not arrive as None, and gives None for what requires grad."""
+
+    @staticmethod
+    def forward(ctx, x, y):
+        ctx.set_materialize_grads(False)
+        return x + 1, y * 1
+
+    @staticmethod
+    def backward(ctx, u, v):
+        return u, None
+
+
+@case
+def a_function_of_none():
+    x, y = leaf(4), leaf(3)
+    first, second = Unarmed.apply(x * 1, y * 1)
+    return Case([first.sum()], [x, y], [second.shape])
+
+
 @case
 def in_place():
     x, y = leaf(4), leaf(4)
@@ -259,6 +279,28 @@ def a_transformer_layer():
 
 
 @case
+def attention_in_one_operation():
+    q, k, v = leaf(2, 3, 4), leaf(2, 5, 4), leaf(2, 5, 4)
+    return Case([nn.functional.scaled_dot_product_attention(q, k, v).sum()], [q, k, v])
+
+
+@case
+def dropout_and_batch_norm():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3), nn.Dropout1d(0.5)).double()
+    x = leaf(4, 3)
+    return Case([model(x).square().sum()], [x, *model.parameters()])
+
+
+@case
+def autocast():
+    x, W = leaf(4, 3, dtype=torch.float32), leaf(3, 2, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = (x @ W).float().sum()
+    return Case([y], [x, W])
+
+
+@case
 def gradients_that_do_not_arrive():
     first, _ = (x := leaf(2, 3)).unbind(0)
     return Case([first.sum() + torch.zeros(3, dtype=torch.float64).sum()], [x])
@@ -279,6 +321,7 @@ def compiled():
 KINDS = {
     "a_function_that_saves": {"function"},
     "a_function_that_gives_back_its_input": {"function"},
+    "a_function_of_none": {"function"},
     "in_place_on_a_view": {"copy"},
     "views": {"identity"},
     "checkpoint_with_reentry": {"checkpoint"},
@@ -322,13 +365,13 @@ def test_tracing_changes_nothing(name):
     expected = backward(CASES[name]())
     made = CASES[name]()
     tensors = [*made.roots, *made.leaves]
-    before = [(tensor._version, tensor.grad is None) for tensor in tensors if tensor.is_leaf]
+    before = [(t._version, t.grad is None if t.is_leaf else None) for t in tensors]
     log = list(made.log)
     random_state = torch.get_rng_state()
     graph = backwardpass.trace(made.roots, {f"t{i}": t for i, t in enumerate(tensors)})
     graph.memory(), graph.table(), graph.to_text(), graph.to_dot(), str(graph.as_dict())
     assert torch.equal(torch.get_rng_state(), random_state)
-    after = [(tensor._version, tensor.grad is None) for tensor in tensors if tensor.is_leaf]
+    after = [(t._version, t.grad is None if t.is_leaf else None) for t in tensors]
     assert (after, made.log) == (before, log)
     assert_same(backward(made), expected)
     freed = backwardpass.trace(made.roots)
