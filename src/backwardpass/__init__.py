@@ -4,6 +4,7 @@
 :func:`modules` its nodes know which module made them. The data is drawn (:meth:`Graph.to_svg`,
 :meth:`Graph.to_dot`), printed as a tree (:meth:`Graph.to_text`), tabulated (:meth:`Graph.table`) or
 counted (:meth:`Graph.memory`). :func:`record` observes the backward passes that run over it.
+:func:`why_no_grad` says why a gradient is missing, and :func:`watch` on which line it was lost.
 
 >>> import torch, backwardpass
 >>> x = torch.tensor([1.0, 2.0, 3.0], requires_grad=True)
@@ -23,8 +24,11 @@ from backwardpass._record import BackwardPass, Recording, record
 from backwardpass._steps import Step, Written
 from backwardpass._table import Row, Table
 from backwardpass._trace import trace
+from backwardpass._watch import Place, Watch, watch
+from backwardpass._why import Answer, why_no_grad
 
 __all__ = [
+    "Answer",
     "BackwardPass",
     "Edge",
     "Graph",
@@ -32,14 +36,18 @@ __all__ = [
     "Memory",
     "MemoryRow",
     "Node",
+    "Place",
     "Recording",
     "Row",
     "Saved",
     "Step",
     "Table",
     "TensorMeta",
+    "Watch",
     "Written",
     "modules",
     "record",
     "trace",
+    "watch",
+    "why_no_grad",
 ]

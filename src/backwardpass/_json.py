@@ -8,12 +8,12 @@ A graph:
 
 A node:
 
-- ``index``, ``name``, ``kind``, ``label``: as in :class:`Node`;
+- ``index``, ``name``, ``kind``, ``label``: as in :class:`~backwardpass.Node`;
 - ``outputs``: of each output ``shape`` (a list, or null for a nested tensor), ``dtype`` and
   ``device``;
-- ``saved``: a list whose entries have the fields of :class:`Saved`: ``field``, ``shape`` (a list,
-  or null), ``dtype``, ``nbytes``, ``source``, ``freed``, ``storage``, ``storage_nbytes`` and
-  ``role``;
+- ``saved``: a list whose entries have the fields of :class:`~backwardpass.Saved`: ``field``,
+  ``shape`` (a list, or null), ``dtype``, ``nbytes``, ``source``, ``freed``, ``storage``,
+  ``storage_nbytes`` and ``role``;
 - ``edges``: of each ``target`` (an index, or null) and ``input_nr``;
 - ``module``: only where it is known;
 - ``variable``: only of a leaf's node, like an entry of ``saved``.
@@ -21,7 +21,7 @@ A node:
 A pass:
 
 - ``format``, ``call``, ``filename``, ``line``, ``retain_graph``, ``create_graph``, ``error``: as
-  in :class:`BackwardPass`;
+  in :class:`~backwardpass.BackwardPass`;
 - ``graph``: a graph;
 - ``steps``: a list.
 

@@ -114,7 +114,8 @@ class Details:
         self.grad_before = None
         if self.graph.nodes[step.node].kind == "accumulate":
             arrived = _address(cotangents[0]) if cotangents else None
-            self.grad_before = (*_state(self.nodes[step.node].variable.grad), arrived)
+            something = any(cotangent is not None for cotangent in cotangents)
+            self.grad_before = (*_state(self.nodes[step.node].variable.grad), arrived, something)
         norms, values = tuple(norm for norm, _ in numbers), tuple(few for _, few in numbers)
         return replace(step, norms=norms, values=values)
 
@@ -148,10 +149,14 @@ def _address(tensor: torch.Tensor | None) -> int | None:
 
 
 def _written(
-    grad: torch.Tensor | None, before: int | None, version: int | None, arrived: int | None
+    grad: torch.Tensor | None,
+    before: int | None,
+    version: int | None,
+    arrived: int | None,
+    something: bool,
 ) -> Written:
     if grad is None:
-        return Written("unchanged" if before is None else "removed", None)
+        return Written("removed" if something or before is not None else "unchanged", None)
     state = _state(grad)
     if before is None:
         how = "created"

@@ -7,7 +7,7 @@ from extensions import docstrings, inventory
 @pytest.mark.parametrize(
     ("lines", "shown"),
     [
-        (["Write it.", "", ">>> 1", "1"], ["Write it.", "", ".. rubric:: Examples", "", ">>> 1", "1"]),
+        (["Write.", "", ">>> 1", "1"], ["Write.", "", ".. rubric:: Examples", "", ">>> 1", "1"]),
         ([".. rubric:: Examples", "", ">>> 1"], [".. rubric:: Examples", "", ">>> 1"]),
         (["No example."], ["No example."]),
     ],
