@@ -6,11 +6,13 @@ whether they required a gradient. Notes hold numbers and strings; a tensor is to
 reference, so that none lives longer for being watched.
 """
 
+import inspect
 import os
 import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 import torch
@@ -110,6 +112,7 @@ class Note:
     inference: bool = False
     function: str | None = None  # the autograd.Function inside whose forward it was
     off: Place | None = None  # where recording had been switched off
+    names: tuple[str, ...] = ()  # what the caller called those given leaves that require one
     became: str | None = None  # "function" or "leaf": what let it require a gradient later
 
 
@@ -205,17 +208,26 @@ class _Mode(TorchFunctionMode):
         self, function: Callable, types: Any, args: tuple = (), kwargs: dict | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if torch.compiler.is_compiling():  # Dynamo follows this method into what it compiles
+            return function(*args, **kwargs)
         watch = self._watch
         with torch._C.DisableTorchFunction():
             # Looked at before the call: afterwards an in-place operation has changed them.
-            given = tuple(watch._met(tensor) for tensor in _tensors((args, kwargs)))
+            tensors = list(_tensors((args, kwargs)))
+            given = tuple(watch._met(tensor) for tensor in tensors)
+            leaves = [one for one in tensors if one.is_leaf and one.requires_grad]
         result = function(*args, **kwargs)
         with torch._C.DisableTorchFunction():
-            self._take_notes(function, args, given, result)
+            self._take_notes(function, args, given, leaves, result)
         return result
 
     def _take_notes(
-        self, function: Callable, args: tuple, given: tuple[tuple[int, bool], ...], result: Any
+        self,
+        function: Callable,
+        args: tuple,
+        given: tuple[tuple[int, bool], ...],
+        leaves: list[torch.Tensor],
+        result: Any,
     ) -> None:
         name = _name(function)
         if name == "_set_grad_enabled":
@@ -232,7 +244,8 @@ class _Mode(TorchFunctionMode):
             made = [args[0]]
         if not made or name in _NO_VALUE:
             return
-        place, recording = _caller(), torch.is_grad_enabled()
+        frame, recording = _frame(), torch.is_grad_enabled()
+        place, names = _place(frame), _names_of(leaves, frame)
         inside = None if recording or not given else _function_around()
         for tensor in made:
             note = Note(
@@ -246,6 +259,7 @@ class _Mode(TorchFunctionMode):
                 inference=torch.is_inference_mode_enabled(),
                 function=inside,
                 off=None if recording else self._watch._off,
+                names=names,
             )
             self._watch._note(note, tensor)
 
@@ -300,15 +314,33 @@ def _name(function: Callable) -> str:
     return name
 
 
-def _caller() -> Place:
+def _frame() -> FrameType | None:
     """Find the first frame outside of PyTorch and this package."""
     frame = sys._getframe(1)
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if not filename.startswith(_INSIDE):
-            return Place(filename, frame.f_lineno, frame.f_code.co_name)
+    while frame is not None and frame.f_code.co_filename.startswith(_INSIDE):
         frame = frame.f_back
-    return Place("<unknown>", 0, "<unknown>")
+    return frame
+
+
+def _place(frame: FrameType | None) -> Place:
+    if frame is None:
+        return Place("<unknown>", 0, "<unknown>")
+    return Place(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+
+
+def _caller() -> Place:
+    return _place(_frame())
+
+
+def _names_of(tensors: list[torch.Tensor], frame: FrameType | None) -> tuple[str, ...]:
+    """Find the global variables of a script or notebook that are these tensors.
+
+    A function's variables are not asked for: the answer would hold on to their values.
+    """
+    if not tensors or frame is None or frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        return ()
+    wanted = {id(tensor) for tensor in tensors}
+    return tuple(name for name, value in frame.f_locals.items() if id(value) in wanted)
 
 
 def _function_around() -> str | None:

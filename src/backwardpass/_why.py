@@ -278,6 +278,13 @@ def _not_reached(
         answer = lineage.between()
         if answer is not None:
             return answer
+    if any(node.kind == "checkpoint" for node in graph.nodes):
+        return Answer(
+            "unknown",
+            "No path is recorded from the loss to it; but one leads through a re-entrant "
+            "checkpoint, which records what it computes only when the pass comes to it.",
+            next=f"{RECORD}; or use checkpoint(..., use_reentrant=False), whose graph can be read",
+        )
     leaves = [
         (described, node.variable)
         for described, node in zip(graph.nodes, nodes, strict=True)
@@ -515,7 +522,8 @@ BECAUSE = {
     "detached": "{what} gave a tensor without a graph there.",
     "recording was off": "The line ran where gradients were not recorded.",
     "copied": "torch.{what}() copied the numbers there, without their graph.",
-    "new leaf": "A new leaf was made of the result there; what the new leaf gets does not pass on.",
+    "new leaf": "Of what the line computed a new leaf was made, by torch.nn.Parameter or the like; "
+    "what the new leaf gets is not passed on.",
     "frozen": "requires_grad was set to False there.",
     "no derivative": "{what} has no derivative: its result carries no gradient.",
 }
@@ -550,19 +558,17 @@ class Lineage:
         cuts = [
             index
             for index in sorted(derived & before - linked)
-            if any(given in linked for given, _ in self.notes[index].given)
+            if any(given in linked and wanted for given, wanted in self.notes[index].given)
         ]
-        if cuts and self.end not in linked:
-            return self._cut(cuts)
-        # All seems linked, and the graph says it is not: a Function's result requires a gradient
-        # for the sake of those it was given, and this tensor was not among them.
-        inside = [
+        # Where all seems linked, and the graph says it is not: a Function's result requires a
+        # gradient for the sake of those it was given, and this tensor was not among them.
+        cuts = cuts or [
             index
             for index in sorted(derived & before)
-            if self.notes[index].became == "function"
+            if self.notes[index].function not in (None, "CheckpointFunction")
             and any(given in linked and wanted for given, wanted in self.notes[index].given)
         ]
-        return self._cut(inside) if inside else None
+        return self._cut(cuts) if cuts else None
 
     def of_the_tensor(self) -> Answer | None:
         """Say where a tensor that requires no gradient lost it."""
@@ -581,7 +587,7 @@ class Lineage:
         if note is None or note.place is None or not note.given:
             return None
         name = _rebound(note.place)
-        if name is None or not any(self._was_leaf(given) for given, _ in note.given):
+        if name is None or name not in self._names_on(self.latest, note.place):
             return None
         off = "" if note.recording else ", where gradients were not recorded"
         return _answered(
@@ -603,12 +609,28 @@ class Lineage:
                 return (note.place,)
         return ()
 
-    def _was_leaf(self, index: int) -> bool:
-        """Tell whether a note is of a leaf that required a gradient, or of one made from it."""
-        return any(
-            self.notes[one].is_leaf and self.notes[one].requires_grad
-            for one in self._ancestors([index])
-        )
+    def _names_on(self, index: int, place: Place) -> set[str]:
+        """Collect what leaves were called that went into the notes of one line."""
+        names, queue = set(), [index]
+        for one in queue:
+            note = self.notes[one]
+            if note.place == place:
+                names.update(note.names)
+                queue += [given for given, _ in note.given]
+            elif note.is_leaf and note.requires_grad:
+                names.update(self._names_when_made(note, place))
+        return names
+
+    def _names_when_made(self, leaf: Note, place: Place) -> set[str]:
+        """Collect the names that the line which made a leaf gave to it, as far as they hold on."""
+        made = [note.place for note in self.notes if note.tensor == leaf.tensor and note.place]
+        return {
+            name
+            for there in made
+            if there.filename == place.filename
+            for name in _assigned(there)
+            if there.function == place.function or "." in name
+        }
 
     def _ancestors(self, starts: Iterable[int]) -> set[int]:
         found = set()
@@ -629,8 +651,13 @@ class Lineage:
                     linked.add(index)
             if any(given in derived for given, _ in note.given):
                 derived.add(index)
-                carries = (note.requires_grad and note.became is None) or note.became == "function"
-                if carries and any(given in linked for given, _ in note.given):
+                # What a Function computes in forward() is linked by the Function, or not at all.
+                inside = note.function is not None
+                carries = inside or note.became == "function"
+                carries = carries or (note.requires_grad and note.became is None)
+                if carries and any(
+                    given in linked and (wanted or inside) for given, wanted in note.given
+                ):
                     linked.add(index)
         return derived, linked
 
@@ -680,7 +707,7 @@ class Lineage:
             places=tuple(dict.fromkeys(place for place in places if place))[:MOST_PLACES],
         )
 
-    def _apart(self, derived: set[int], before: set[int]) -> Answer:
+    def _apart(self, derived: set[int], before: set[int]) -> Answer | None:
         """Answer where nothing PyTorch computed from the tensor went into the loss."""
         left = [
             self.notes[index]
@@ -701,7 +728,7 @@ class Lineage:
             places=tuple(places)[:MOST_PLACES],
         )
 
-    def _unused(self, before: set[int]) -> Answer:
+    def _unused(self, before: set[int]) -> Answer | None:
         first = min(
             (index for index, note in enumerate(self.notes) if note.tensor == self.number),
             default=None,
@@ -711,6 +738,8 @@ class Lineage:
             for index in sorted(before)
             if self.notes[index].is_leaf and self.notes[index].requires_grad
         ]
+        if any(not self.notes[index].what and not self.notes[index].is_leaf for index in before):
+            return None  # made by what is not seen, such as compiled code
         loss = self.notes[self.end].place
         if first is not None and self.number is not None and first > self.end:
             return _answered(
@@ -723,24 +752,18 @@ class Lineage:
             "not used",
             "No operation of the watched block that led to the loss was given this tensor.",
             change="Compute the loss with it; if another tensor took its name, ask about that one.",
+            next="the watch around all of the way from the tensor to the loss, if a part of it ran "
+            "before the block",
             seen=(
                 f"the loss was computed at {loss}",
-                f"it was computed from {_count(len(leaves), 'leaf')} that requires a gradient",
+                f"leaves with a gradient that it was computed from: {len(leaves)}",
             ),
         )
 
 
 def _rebound(place: Place) -> str | None:
     """Name what an assignment on a line gives a new value computed from the old one."""
-    try:
-        tree = ast.parse("".join(linecache.getlines(place.filename)))
-    except (SyntaxError, ValueError):
-        return None
-    for statement in ast.walk(tree):
-        if not isinstance(statement, ast.Assign):
-            continue
-        if not statement.lineno <= place.line <= (statement.end_lineno or statement.lineno):
-            continue
+    for statement in _assignments(place):
         used = {
             ast.unparse(part)
             for part in ast.walk(statement.value)
@@ -750,6 +773,29 @@ def _rebound(place: Place) -> str | None:
             if ast.unparse(target) in used:
                 return ast.unparse(target)
     return None
+
+
+def _assigned(place: Place) -> list[str]:
+    """List what the assignments on a line give values to, the parts of ``a, b = ...`` too."""
+    found = []
+    for statement in _assignments(place):
+        for target in statement.targets:
+            parts = target.elts if isinstance(target, ast.Tuple) else [target]
+            found += [ast.unparse(part) for part in parts]
+    return found
+
+
+def _assignments(place: Place) -> list[ast.Assign]:
+    try:
+        tree = ast.parse("".join(linecache.getlines(place.filename)))
+    except (SyntaxError, ValueError):
+        return []
+    return [
+        statement
+        for statement in ast.walk(tree)
+        if isinstance(statement, ast.Assign)
+        and statement.lineno <= place.line <= (statement.end_lineno or statement.lineno)
+    ]
 
 
 def _answered(

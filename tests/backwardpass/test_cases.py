@@ -1,4 +1,4 @@
-"""Every case of one table: reading and recording change nothing, and see what there is."""
+"""Every case of one table: reading, recording and watching change nothing, and see what is."""
 
 import functools
 import gc
@@ -402,12 +402,47 @@ def test_recording_changes_nothing(name):
             assert len(step.freed or ()) == (len(held) if values else 0)
 
 
+def test_watching_changes_nothing(name):
+    """Gradients are the same bits, hooks and blocks run as often, and the random state is alike."""
+    torch.manual_seed(3)
+    plain = CASES[name]()
+    expected, random_state = backward(plain), torch.get_rng_state()
+    torch.manual_seed(3)
+    with backwardpass.watch():
+        made = CASES[name]()
+        given = backward(made)
+    assert_same(given, expected)
+    assert made.log == plain.log
+    assert torch.equal(torch.get_rng_state(), random_state)
+    graphs = [backwardpass.trace(one.roots) for one in (made, plain)]
+    assert graphs[0] == graphs[1]
+
+
+def test_a_gradient_is_not_explained_away(name):
+    """Of each leaf the answer agrees with its gradient, whatever was watched and recorded."""
+    with backwardpass.watch() as watched:
+        made = CASES[name]()
+    loss = made.roots[0]
+    before = [backwardpass.why_no_grad(leaf, loss, watched=watched) for leaf in made.leaves]
+    assert {answer.cause for answer in before} <= {"unknown", "not reached", "not used"}, before
+    with backwardpass.record(values=True) as recording:
+        backward(made)
+    for leaf in made.leaves:
+        answer = backwardpass.why_no_grad(leaf, loss, recording=recording, watched=watched)
+        wanted = {"function returned None", "nothing arrived", "not reached", "not used"}
+        assert answer.cause in ({"has a gradient"} if leaf.grad is not None else wanted)
+
+
 def test_nothing_stays_alive(name):
     """While the Graph and the recorded pass live on, every storage of the case has died."""
-    made = CASES[name]()
+    with backwardpass.watch() as watched:
+        made = CASES[name]()
     graph = backwardpass.trace(made.roots, {f"leaf{i}": t for i, t in enumerate(made.leaves)})
     with backwardpass.record(values=True) as recording:
         backward(made)
+    answer = backwardpass.why_no_grad(
+        made.leaves[0], made.roots[0], recording=recording, watched=watched
+    )
     tensors = [*made.roots, *made.leaves]
     witnesses = [weakref.ref(tensor.untyped_storage()) for tensor in tensors]
     assert None not in [witness() for witness in witnesses]
@@ -415,6 +450,7 @@ def test_nothing_stays_alive(name):
     gc.collect()  # modules and Python functions have cycles of their own
     assert [witness() for witness in witnesses] == [None] * len(witnesses)
     assert len(graph.nodes) == len(recording.passes[0].graph.nodes)
+    assert answer.cause
 
 
 def test_the_same_case_gives_the_same_data(name):
