@@ -16,6 +16,7 @@ counted (:meth:`Graph.memory`). :func:`record` observes the backward passes that
 2 AccumulateGrad x []
 """
 
+from backwardpass._answer import Answer
 from backwardpass._data import Edge, Graph, Node, Saved, TensorMeta
 from backwardpass._layout import LayoutTimeoutError
 from backwardpass._memory import Memory, MemoryRow
@@ -25,7 +26,7 @@ from backwardpass._steps import Step, Written
 from backwardpass._table import Row, Table
 from backwardpass._trace import trace
 from backwardpass._watch import Place, Watch, watch
-from backwardpass._why import Answer, why_no_grad
+from backwardpass._why import why_no_grad
 
 __all__ = [
     "Answer",
