@@ -8,6 +8,7 @@ reference, so that none lives longer for being watched.
 
 import inspect
 import os
+import re
 import sys
 import weakref
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ LEAVING = {
     "__int__": "int()",
     "__complex__": "complex()",
 }
+_CELL = re.compile(r"[\\/]ipykernel_\d+[\\/]\d+\.py$")
 CLEARED = "grad = None"
 # What returns nothing, and changes the tensor that stands first: ``x[0] = y``, ``x.data = y``.
 _CHANGES_ITS_FIRST = {"__setitem__", "data", "requires_grad"}
@@ -83,11 +85,15 @@ class Place:
 
 
 def _short(filename: str) -> str:
-    """Write a path below the current folder without it.
+    """Write a path below the current folder without it, and of a notebook's cell none.
 
     >>> _short("<stdin>"), _short(os.path.join(os.getcwd(), "train.py"))
     ('<stdin>', 'train.py')
+    >>> _short("/tmp/ipykernel_71/2384.py")
+    'notebook cell'
     """
+    if _CELL.search(filename):  # a file that is nowhere, with another name in every session
+        return "notebook cell"
     here = os.getcwd() + os.sep
     return filename.removeprefix(here)
 
