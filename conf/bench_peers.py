@@ -169,9 +169,7 @@ def main() -> str | int:
         row.what
         for row in rows
         if isinstance(row.found["trace"], str)
-        or (
-            isinstance(row.found["torchviz"], float) and row.found["trace"] > row.found["torchviz"]
-        )
+        or (isinstance(row.found["torchviz"], float) and row.found["trace"] > row.found["torchviz"])
     ]
     return f"trace raised, or was slower than torchviz: {', '.join(slower)}" if slower else 0
 

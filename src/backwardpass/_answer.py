@@ -1,9 +1,11 @@
 """An answer to the question why a gradient is missing, and what to change by cause."""
 
+import textwrap
 from dataclasses import dataclass
 
 from backwardpass._watch import Place
 
+WIDTH = 84  # columns of an answer's text
 WATCH = "the forward pass inside «with backwardpass.watch() as watched:», then ask with watched="
 RECORD = "the backward pass inside «with backwardpass.record() as recording:», then ask with "
 RECORD += "recording="
@@ -35,7 +37,6 @@ CHANGE = {
     "first and let that require a gradient; ask about, and give the optimizer, the tensor that "
     "the loss was computed with.",
 }
-
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +80,27 @@ class Answer:
         >>> Answer("unknown", "Nothing is wrong.", next="Record the pass.").to_text()
         'unknown: Nothing is wrong.\\n  to run: Record the pass.'
         """
-        lines = [f"{self.cause}: {self.because}"]
-        lines += [f"  at: {place}" for place in self.places]
-        lines += [f"  seen: {fact}" for fact in self.seen]
-        lines += [f"  to change: {self.change}"] if self.change else []
-        lines += [f"  to run: {self.next}"] if self.next else []
+        lines = _wrapped(f"{self.cause}: {self.because}", "  ")
+        lines += [f"  at: {place}" for place in self.places]  # as long as the line of code is
+        for what, texts in [("seen", self.seen), ("to change", (self.change,))]:
+            lines += [line for text in texts if text for line in _wrapped(f"  {what}: {text}")]
+        lines += _wrapped(f"  to run: {self.next}") if self.next else []
         return "\n".join(lines)
 
     def __str__(self) -> str:
         return self.to_text()
 
 
+def _wrapped(text: str, indent: str = "    ") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+
 
 def answered(
     cause: str, because: str, seen: tuple[str, ...] = (), places: tuple[Place, ...] = ()
 ) -> Answer:
     return Answer(cause, because, change=CHANGE[cause], seen=seen, places=places)
-
 
 
 def count(number: int, what: str) -> str:

@@ -265,7 +265,6 @@ class Lineage:
         )
 
 
-
 def _rebound(place: Place) -> str | None:
     """Name what an assignment on a line gives a new value computed from the old one."""
     for statement in _assignments(place):
@@ -280,7 +279,6 @@ def _rebound(place: Place) -> str | None:
     return None
 
 
-
 def _assigned(place: Place) -> list[str]:
     """List what the assignments on a line give values to, the parts of ``a, b = ...`` too."""
     found = []
@@ -289,7 +287,6 @@ def _assigned(place: Place) -> list[str]:
             parts = target.elts if isinstance(target, ast.Tuple) else [target]
             found += [ast.unparse(part) for part in parts]
     return found
-
 
 
 def _assignments(place: Place) -> list[ast.Assign]:
@@ -303,7 +300,6 @@ def _assignments(place: Place) -> list[ast.Assign]:
         if isinstance(statement, ast.Assign)
         and statement.lineno <= place.line <= (statement.end_lineno or statement.lineno)
     ]
-
 
 
 def _called(what: str) -> str:

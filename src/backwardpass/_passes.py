@@ -47,7 +47,6 @@ def after_passes(
     )
 
 
-
 def _of_pass(
     graph: Graph, here: int, seen: BackwardPass, nodes: Sequence[Any], lineage: Lineage | None
 ) -> Answer | None:
@@ -107,7 +106,6 @@ def _of_pass(
     )
 
 
-
 def _nothing_arrived(
     seen: BackwardPass,
     there: Mapping[int, int],
@@ -154,7 +152,6 @@ def _nothing_arrived(
     )
 
 
-
 def _backward_of(node: Any) -> Place | None:
     """Find where the backward of a Python function is written."""
     backward = getattr(getattr(type(node), "_forward_cls", None), "backward", None)
@@ -169,7 +166,6 @@ def _backward_of(node: Any) -> Place | None:
     except (OSError, TypeError, StopIteration):
         return None
     return Place(filename, start, "backward")
-
 
 
 def _place_of(seen: BackwardPass) -> Place:

@@ -72,9 +72,12 @@ def why_no_grad(
     >>> loss = h.sum()
     >>> loss.backward()
     >>> print(backwardpass.why_no_grad(h, loss))
-    not a leaf: It is no leaf: MulBackward0 made it, and it was not asked to retain its gradient.
+    not a leaf: It is no leaf: MulBackward0 made it, and it was not asked to retain its
+      gradient.
       seen: the backward pass from the loss goes through it
-      to change: If its gradient is wanted, call retain_grad() on it before the backward pass. ...
+      to change: If its gradient is wanted, call retain_grad() on it before the backward
+        pass. If it is meant to be a parameter, compute its value first and let the
+        result require a gradient: requires_grad_(), or torch.nn.Parameter.
 
     Of a leaf that the loss reaches the graph cannot tell what became of its gradient; a recording
     of the pass can.
@@ -95,7 +98,6 @@ def why_no_grad(
     _check(tensor, loss, recording, watched)
     with torch._C.DisableTorchFunction():
         return _answer(tensor, loss, recording, watched, names)
-
 
 
 def _answer(
@@ -126,7 +128,6 @@ def _answer(
     return after_passes(graph, here, recording, nodes, lineage)
 
 
-
 def _check(tensor: Any, loss: Any, recording: Any, watched: Any) -> None:
     wanted = [
         ("tensor", tensor, torch.Tensor, "Pass the tensor whose gradient is missed"),
@@ -145,7 +146,6 @@ def _check(tensor: Any, loss: Any, recording: Any, watched: Any) -> None:
 
 
 # The first tier: the graph alone.
-
 
 
 def _without_grad(tensor: torch.Tensor, loss: torch.Tensor, lineage: Lineage | None) -> Answer:
@@ -174,7 +174,6 @@ def _without_grad(tensor: torch.Tensor, loss: torch.Tensor, lineage: Lineage | N
     )
 
 
-
 def _loss_without_graph(loss: torch.Tensor, lineage: Lineage | None) -> Answer:
     if lineage is not None:
         answer = lineage.between()
@@ -188,7 +187,6 @@ def _loss_without_graph(loss: torch.Tensor, lineage: Lineage | None) -> Answer:
         next="" if lineage else WATCH,
         seen=(f"the loss has shape {tuple(loss.shape)}, and no grad_fn",),
     )
-
 
 
 def _not_reached(
@@ -229,7 +227,6 @@ def _not_reached(
     )
 
 
-
 def _not_a_leaf(tensor: torch.Tensor, lineage: Lineage | None) -> Answer:
     made_by = tensor.grad_fn.name()
     if lineage is not None:
@@ -242,7 +239,6 @@ def _not_a_leaf(tensor: torch.Tensor, lineage: Lineage | None) -> Answer:
         seen=("the backward pass from the loss goes through it",),
         places=lineage.made_at() if lineage else (),
     )
-
 
 
 def _reached(graph: Graph) -> Answer:
@@ -267,7 +263,6 @@ def _reached(graph: Graph) -> Answer:
 # The second tier: what passes did.
 
 
-
 def _place_in(nodes: Sequence[Any], graph: Graph, tensor: torch.Tensor) -> int | None:
     """Find the node a tensor's gradient arrives at, if an edge leads to that very output."""
     ((wanted, number),) = edges_of(tensor)
@@ -283,7 +278,6 @@ def _place_in(nodes: Sequence[Any], graph: Graph, tensor: torch.Tensor) -> int |
         for edge in node.edges
     )
     return index if arrives else None
-
 
 
 def _is(node: Any, wanted: Any, tensor: torch.Tensor) -> bool:
@@ -303,7 +297,6 @@ def _twin(tensor: torch.Tensor, loss: torch.Tensor) -> Any:
     return None
 
 
-
 def _behind(tensor: torch.Tensor, leaves: set[int]) -> int:
     """Count the leaves of the loss that a tensor was itself computed from."""
     if tensor.is_leaf:
@@ -311,7 +304,6 @@ def _behind(tensor: torch.Tensor, leaves: set[int]) -> int:
     graph, nodes = read(edges_of(tensor), Names())
     pairs = zip(graph.nodes, nodes, strict=True)
     return sum(one.kind == "accumulate" and id(node.variable) in leaves for one, node in pairs)
-
 
 
 def _leaves(leaves: Sequence[Node]) -> str:
@@ -325,7 +317,6 @@ def _leaves(leaves: Sequence[Node]) -> str:
     more = len(leaves) - MOST_LEAVES
     tail = f", and {more} more" if more > 0 else ""
     return f"{count(len(leaves), 'leaf')}: {', '.join(named)}{tail}"
-
 
 
 def _norm(grad: torch.Tensor) -> float:

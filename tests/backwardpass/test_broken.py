@@ -52,9 +52,7 @@ def test_the_mistake_is_found(path):
     source = path.read_text("utf-8")
     space = run(path)
     ask = (space["asked"], space["loss"])
-    answer = backwardpass.why_no_grad(
-        *ask, recording=space["recording"], watched=space["watched"]
-    )
+    answer = backwardpass.why_no_grad(*ask, recording=space["recording"], watched=space["watched"])
     assert answer.cause == told(source, "cause"), str(answer)
     line = line_of(source, "here")
     if line and answer.cause != "inference tensor":

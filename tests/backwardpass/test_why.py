@@ -80,14 +80,14 @@ def test_not_a_leaf():
     h = w * 3
     loss = h.sum()
     loss.backward()
-    assert str(why_no_grad(h, loss)) == (
-        "not a leaf: It is no leaf: MulBackward0 made it, and it was not asked to retain its "
-        "gradient.\n"
-        "  seen: the backward pass from the loss goes through it\n"
-        "  to change: If its gradient is wanted, call retain_grad() on it before the backward "
-        "pass. If it is meant to be a parameter, compute its value first and let the result "
-        "require a gradient: requires_grad_(), or torch.nn.Parameter."
-    )
+    assert str(why_no_grad(h, loss)).splitlines() == [
+        "not a leaf: It is no leaf: MulBackward0 made it, and it was not asked to retain its",
+        "  gradient.",
+        "  seen: the backward pass from the loss goes through it",
+        "  to change: If its gradient is wanted, call retain_grad() on it before the backward",
+        "    pass. If it is meant to be a parameter, compute its value first and let the",
+        "    result require a gradient: requires_grad_(), or torch.nn.Parameter.",
+    ]
 
 
 def test_integers_and_inference_tensors():

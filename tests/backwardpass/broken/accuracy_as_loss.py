@@ -1,4 +1,5 @@
 """The loss is the share of wrong predictions, which has no derivative."""
+
 # cause: no derivative
 # raises: does not require grad
 import torch

@@ -1,4 +1,5 @@
 """The optimizer steps, and backward() was never called."""
+
 # cause: backward not run
 # needs: recording
 import torch

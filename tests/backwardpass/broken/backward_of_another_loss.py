@@ -1,4 +1,5 @@
 """backward() is called on the loss of the batch before."""
+
 # cause: other loss
 # needs: recording
 import torch

@@ -1,4 +1,5 @@
 """A parameter is moved to another dtype, and is a parameter no longer."""
+
 # cause: bound to another tensor
 import torch
 

@@ -1,4 +1,5 @@
 """Gradients are logged after zero_grad()."""
+
 # cause: cleared
 # needs: recording
 import torch

@@ -1,4 +1,5 @@
 """Two parameters are put into one tensor by torch.tensor."""
+
 # cause: copied
 # raises: does not require grad
 import torch

@@ -1,4 +1,5 @@
 """An encoder is to be trained with its head, and the head is given detached features."""
+
 # cause: detached
 import torch
 from torch import nn

@@ -1,4 +1,5 @@
 """An embedding is prepared in inference mode and then to be trained."""
+
 # cause: inference tensor
 import torch
 from torch import nn

@@ -1,4 +1,5 @@
 """A Function gets its tensors in a list, which apply() does not look into."""
+
 # cause: inside a function
 import torch
 

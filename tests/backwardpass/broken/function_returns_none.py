@@ -1,4 +1,5 @@
 """A Function of two inputs forgets the gradient of the second."""
+
 # cause: function returned None
 # needs: recording
 import torch

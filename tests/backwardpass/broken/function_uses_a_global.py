@@ -1,4 +1,5 @@
 """A Function uses a parameter that apply() was not given."""
+
 # cause: inside a function
 import torch
 

@@ -1,4 +1,5 @@
 """torch.autograd.grad is called, and its result thrown away."""
+
 # cause: autograd.grad
 # needs: recording
 import torch

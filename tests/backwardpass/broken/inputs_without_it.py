@@ -1,4 +1,5 @@
 """backward() is told to write to the weight alone."""
+
 # cause: left out
 # needs: recording
 import torch

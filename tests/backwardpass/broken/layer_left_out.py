@@ -1,4 +1,5 @@
 """A layer is made, given to the optimizer, and not called."""
+
 # cause: not used
 import torch
 from torch import nn

@@ -1,4 +1,5 @@
 """The model is made again between the forward pass and the look at its gradients."""
+
 # cause: bound to another tensor
 import torch
 from torch import nn

@@ -1,4 +1,5 @@
 """Weights are normalized with NumPy on the way."""
+
 # cause: left PyTorch
 import numpy as np
 import torch

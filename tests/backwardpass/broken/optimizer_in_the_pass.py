@@ -1,4 +1,5 @@
 """A hook takes an optimizer's step during the pass and removes the gradient."""
+
 # cause: removed by a hook
 # needs: recording
 import torch

@@ -1,4 +1,5 @@
 """forward() wraps a result in a Parameter, where a new graph begins."""
+
 # cause: new leaf
 import torch
 from torch import nn

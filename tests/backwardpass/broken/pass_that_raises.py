@@ -1,4 +1,5 @@
 """A Function of the first layer raises in the middle of the pass."""
+
 # cause: pass raised
 # needs: recording
 # raises: no gradient here

@@ -1,4 +1,5 @@
 """A penalty on a scale is added as a Python number."""
+
 # cause: left PyTorch
 import torch
 from torch import nn

@@ -1,4 +1,5 @@
 """An evaluation switches recording off, returns early, and training goes on."""
+
 # cause: recording was off
 # raises: does not require grad
 # seen: recording was switched off at {off}

@@ -1,4 +1,5 @@
 """A parameter is scaled after it was made to require a gradient."""
+
 # cause: not a leaf
 import torch
 

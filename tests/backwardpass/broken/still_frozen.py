@@ -1,4 +1,5 @@
 """A backbone was frozen for a warm-up, and nobody let it go."""
+
 # cause: frozen
 import torch
 from torch import nn

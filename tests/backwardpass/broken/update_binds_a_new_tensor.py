@@ -1,4 +1,5 @@
 """A hand-written update binds the name to a new tensor."""
+
 # cause: bound to another tensor
 # raises: does not require grad
 import torch
