@@ -5,7 +5,7 @@ import linecache
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backwardpass._answer import VALUES, Answer, count
+from backwardpass._answer import RECORD, VALUES, Answer, count
 from backwardpass._data import Graph
 from backwardpass._lineage import MOST_PLACES, Lineage
 from backwardpass._record import BackwardPass, Recording
@@ -21,10 +21,13 @@ def after_passes(
     lineage: Lineage | None,
 ) -> Answer:
     if not recording.passes:
+        freed = any(saved.freed for node in graph.nodes for saved in node.saved)
         return Answer(
             "backward not run",
             "No backward pass started inside the recorded block.",
-            change="Call loss.backward() after the forward pass.",
+            change="" if freed else "Call loss.backward() after the forward pass.",
+            next=RECORD if freed else "",
+            seen=("a pass outside of the block has freed this graph",) if freed else (),
         )
     answers = [_of_pass(graph, here, seen, nodes, lineage) for seen in recording.passes]
     found = [answer for answer in answers if answer is not None]
@@ -40,8 +43,8 @@ def after_passes(
     places = tuple(_place_of(seen) for seen in recording.passes[-MOST_PLACES:])
     return Answer(
         "other loss",
-        f"{count(len(recording.passes), 'recorded pass')} ran, none of them over the graph of "
-        "this loss.",
+        f"{count(len(recording.passes), 'recorded pass')} ran, none of them from this "
+        "loss or through it.",
         change="Call backward() on the loss of the same forward pass.",
         places=places,
     )
@@ -50,18 +53,11 @@ def after_passes(
 def _of_pass(
     graph: Graph, here: int, seen: BackwardPass, nodes: Sequence[Any], lineage: Lineage | None
 ) -> Answer | None:
-    """Say what one pass did to the node; None where it ran over another graph."""
+    """Say what one pass did to the node; None where it did not go through this loss."""
     there = graph.match(seen.graph)
-    if not there.keys() & set(graph.roots) and here not in there:
+    if not there.keys() & set(graph.roots):
         return None
     places = (_place_of(seen),)
-    if here not in there:
-        return Answer(
-            "other loss",
-            "A pass ran over a part of this graph that does not lead to it.",
-            change="Call backward() on this loss.",
-            places=places,
-        )
     ran = [step for step in seen.steps if step.node == there[here]]
     if seen.call == "grad" and not ran:
         return Answer(

@@ -197,6 +197,45 @@ def test_of_several_passes_the_one_that_wrote_counts():
     assert "record(values=True)" in answer.next
 
 
+def test_a_pass_of_the_step_before_is_no_pass_of_this_loss():
+    """Leaves are shared by all steps, and what an earlier step cleared explains nothing."""
+    w = leaf(2)
+    with backwardpass.record() as recording:
+        w.exp().sum().backward()
+        w.grad = None
+        loss = w.exp().sum()
+    answer = why_no_grad(w, loss, recording=recording)
+    assert (answer.cause, answer.because) == (
+        "other loss",
+        "1 recorded pass ran, none of them from this loss or through it.",
+    )
+
+
+def test_a_loss_that_is_part_of_a_sum():
+    """A pass from a sum of losses is a pass through each of them."""
+    w = leaf(2)
+    loss, other = w.exp().sum(), leaf(3).sum()
+    with backwardpass.record() as recording:
+        (loss / 4 + other).backward()
+    w.grad = None
+    assert why_no_grad(w, loss, recording=recording).cause == "cleared"
+
+
+def test_a_pass_outside_of_the_recorded_block():
+    """An empty recording does not say that no pass has run at all."""
+    w = leaf(2)
+    loss = w.exp().sum()
+    with backwardpass.record() as recording:
+        pass
+    first = why_no_grad(w, loss, recording=recording)
+    assert (first.cause, first.seen) == ("backward not run", ())
+    loss.backward()
+    w.grad = None
+    second = why_no_grad(w, loss, recording=recording)
+    assert second.seen == ("a pass outside of the block has freed this graph",)
+    assert "record()" in second.next
+
+
 def test_none_is_followed_to_where_it_began():
     """Between the function that gave None and the leaf there may be operations."""
 
