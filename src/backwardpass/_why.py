@@ -51,7 +51,7 @@ def why_no_grad(
     Returns
     -------
     Answer
-        Its :attr:`~Answer.cause` is one of these. From the graph: "has a gradient", "inference
+        Its ``cause`` is one of these. From the graph: "has a gradient", "inference
         tensor", "no derivative" (it is no floating point tensor), "does not require grad", "loss
         without a graph", "not reached", "not a leaf". With a recording: "backward not run", "other
         loss", "pass raised", "autograd.grad", "left out", "function returned None", "nothing
