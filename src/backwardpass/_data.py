@@ -43,8 +43,10 @@ class Saved:
     ----------
     field
         Its name in the node: ``"self"``, ``"mat1"``, ``"result"``, ``"tensors[0]"``.
-    shape, dtype
+    shape
         Of the saved tensor; ``None`` where it is freed or cannot be seen.
+    dtype
+        Likewise, without the ``torch.`` prefix.
     nbytes
         Elements times bytes per element; 0 once freed, ``None`` where it cannot be known (sparse
         tensors, what a pack hook returned).
@@ -54,9 +56,10 @@ class Saved:
         ``"packed by a hook"``, or ``None`` for a tensor without a name.
     freed
         True once a backward pass has released it.
-    storage, storage_nbytes
-        A number that tells storages within one graph apart, and the bytes of that storage: tensors
-        with the same number share memory.
+    storage
+        A number that tells storages within one graph apart: tensors with the same one share memory.
+    storage_nbytes
+        The bytes of that storage.
     role
         What it is to the graph: ``"parameter"`` (a leaf the graph accumulates into, an
         :class:`torch.nn.Parameter`, or a view of one), ``"input"`` (any other tensor the operation
@@ -126,8 +129,10 @@ class Node:
         The names of the tensors it produced, or of the leaf it accumulates into.
     outputs
         The outputs of the forward operation; an incoming cotangent has the same shapes.
-    saved, edges
-        What it keeps from the forward pass, and where it sends what it computes.
+    saved
+        What it keeps from the forward pass.
+    edges
+        Where it sends what it computes.
     module
         Path of the innermost module whose forward pass made it, where that ran inside
         :func:`modules`; ``""`` is the model itself, ``None`` none.

@@ -16,8 +16,12 @@ class MemoryRow:
 
     Parameters
     ----------
-    step, operation, tensor
-        As in the shape table: place in the engine's order counted from 1, name, label.
+    step
+        As in the shape table, its place in the engine's order counted from 1.
+    operation
+        The node's name.
+    tensor
+        The names it stands for.
     nbytes
         Of the storages it holds, each once.
     counted

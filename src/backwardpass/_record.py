@@ -36,10 +36,14 @@ class BackwardPass:
     ----------
     call
         ``"backward"``, which accumulates into leaves, or ``"grad"``, which returns gradients.
-    filename, line
+    filename
         Where it was called: the first frame outside PyTorch and this package.
-    retain_graph, create_graph
+    line
+        The line of that file.
+    retain_graph
         As the engine was told.
+    create_graph
+        Likewise.
     graph
         The graph behind the pass's roots, read before it ran.
     steps

@@ -21,9 +21,16 @@ class Row:
     ----------
     step
         Place in the engine's order, counted from 1 as readers count: the node's index plus one.
-    operation, tensor, shape, gradient, saved
-        The node's name, the names it stands for, the shapes of its outputs, the shapes of the
-        cotangents that arrived ("not run" where none did), what it saved.
+    operation
+        The node's name.
+    tensor
+        The names it stands for.
+    shape
+        The shapes of its outputs.
+    gradient
+        The shapes of the cotangents that arrived; "not run" where none did.
+    saved
+        What it saved.
 
     Examples
     --------

@@ -50,8 +50,10 @@ class Place:
 
     Parameters
     ----------
-    filename, line
-        Where it stands.
+    filename
+        The file it stands in.
+    line
+        Its number there, counted from 1.
     function
         The function it belongs to; ``"<module>"`` outside of any.
 
@@ -279,7 +281,7 @@ def watch() -> Watch:
     note of a few hundred bytes until the watch is let go of. No tensor is kept alive.
 
     What is seen are calls from Python of this thread: no other thread's, and nothing inside of
-    what :func:`torch.compile` or :mod:`torch.jit` made.
+    what :func:`torch.compile` or ``torch.jit`` made.
 
     Returns
     -------

@@ -1,7 +1,11 @@
 """Reference pages: what is made of a docstring and of a signature, and that examples are run."""
 
+import re
+
 import pytest
-from extensions import docstrings, inventory
+from extensions import docstrings, inventory, sidecar
+
+import backwardpass
 
 
 @pytest.mark.parametrize(
@@ -33,3 +37,14 @@ def test_every_listed_name_is_an_entry():
         names = [line for line in listing.splitlines() if line and not line.startswith("#")]
         assert len(inventory.entries(listing, f"{name}.txt")) == len(names)
         assert name == "torch" or all(len(line.split()) == 3 for line in names)
+
+
+@pytest.mark.parametrize("name", backwardpass.__all__)
+def test_public_names_have_an_entry_and_an_example(name):
+    """Each is on the reference page, has a tested example, and lists its parameters one by one."""
+    page = (sidecar.ROOT / "book" / "reference" / "backwardpass.md").read_text("utf-8")
+    assert re.search(rf"^\.\. auto\w+:: {name}$", page, re.MULTILINE)
+    said = getattr(backwardpass, name).__doc__
+    assert ">>> " in said
+    # Napoleon would repeat the one description for each of several names.
+    assert not re.search(r"^    \w+, [\w, ]+\n     +\S", said, re.MULTILINE)
