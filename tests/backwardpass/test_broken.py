@@ -7,6 +7,7 @@ recording` where a watched forward pass cannot tell, `# raises:` what its last l
 import math
 import re
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -100,8 +101,8 @@ def test_a_graph_that_grows():
     graphs = [backwardpass.trace(total) for total in other("running_loss_as_tensor")["totals"]]
     sizes = [len(graph.nodes) for graph in graphs]
     held = [graph.memory().activations for graph in graphs]
-    assert {later - earlier for earlier, later in zip(sizes, sizes[1:], strict=False)} == {5}
-    assert len({later - earlier for earlier, later in zip(held, held[1:], strict=False)}) == 1
+    assert {later - earlier for earlier, later in pairwise(sizes)} == {5}
+    assert len({later - earlier for earlier, later in pairwise(held)}) == 1
 
 
 def test_the_pass_that_freed_what_a_second_one_needs():
@@ -129,7 +130,7 @@ def test_the_factor_of_a_step():
     """Each product makes the gradient twice as long."""
     (seen,) = other("exploding_recurrence")["recording"].passes
     norms = [norm for name, norm in arrived(seen) if name == "MmBackward0"]
-    assert {later / earlier for earlier, later in zip(norms, norms[1:], strict=False)} == {2.0}
+    assert {later / earlier for earlier, later in pairwise(norms)} == {2.0}
 
 
 def test_the_mode_shows_in_the_graph():
