@@ -25,6 +25,8 @@ GATES = {
     "replay": "a comparison by hand still passes after autograd was falsified, "
     "or the falsified run does not reach its end",
     "drawing": "a graph that a script shows cannot be drawn",
+    "operator": "a rule of the operator reference disagrees with autograd, forward mode or finite "
+    "differences",
     "formula": "a formula cannot be read",
     "doctest": "an example with a prompt in a chapter does not give the output it shows",
     "answer": "the answer of an exercise cannot be computed, or not be told from a wrong one",

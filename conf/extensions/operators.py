@@ -1,0 +1,107 @@
+"""The operator reference: rules of ``backwardpass.vjps``, checked, and shown with what was found.
+
+``operator-rules`` on a page stands for the sections of a family, ``operator-overview`` for the
+table of all, ``operator-totals`` for the counts, ``operator-rule`` for one rule in a chapter.  They
+are replaced by Markdown when the page is read, so that headings, links and formulas are those of
+any page.  The check runs before, in a process of its own, for the families that have pages, and
+not at all when nothing it depends on changed.
+"""
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from . import operator_pages, sidecar
+
+logger = logging.getLogger(__name__)
+
+STORE = sidecar.ROOT / "_build" / "operators.json"
+DIRECTIVE = re.compile(
+    r"^```\{operator-(?P<kind>rules|overview|totals|rule)\}[ ]*(?P<name>.*)\n```$", re.MULTILINE
+)
+
+
+def needed(pages: list[Path]) -> set[str] | None:
+    """The families that ``pages`` show, ``{"all"}`` where one shows all; None for none."""
+    found = set()
+    for page in pages:
+        for shown in DIRECTIVE.finditer(page.read_text("utf-8")):
+            found.add(shown["name"] if shown["kind"] == "rules" else "all")
+    return found or None
+
+
+def examine(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
+    """Check the rules, report what is wrong, and return the pages that show another result."""
+    sources = {name: Path(app.env.doc2path(name)) for name in env.found_docs}
+    chapters = [path for path in sources.values() if path.suffix == ".md" and path.is_file()]
+    families = needed(chapters)
+    if families is None:
+        return []
+    command = [sys.executable, sidecar.CONF / "operators" / "run.py", "--store", STORE]
+    command += ["--jobs", str(app.parallel or 1)]
+    if "all" not in families:
+        command += ["--families", ",".join(sorted(families))]
+    STORE.parent.mkdir(parents=True, exist_ok=True)
+    ran = subprocess.run([str(word) for word in command], capture_output=True, encoding="utf-8")
+    if ran.returncode not in (0, 1) or not STORE.is_file():
+        report(f"the check of the operators ended with {ran.returncode}: {ran.stderr[-2000:]}")
+        return []
+    _stored.cache_clear()
+    for line in operator_pages.complaints(_stored(STORE.stat().st_mtime_ns)):
+        report(line)
+    return [
+        name
+        for name in env.found_docs
+        if env.metadata.get(name, {}).get("operators", _digest()) != _digest()
+    ]
+
+
+def report(message: str) -> None:
+    logger.warning(message, location="src/backwardpass/vjps", type="gate", subtype="operator")
+
+
+def expand(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Replace the directives of a page by the Markdown they stand for."""
+    if not DIRECTIVE.search(source[0]) or not STORE.is_file():
+        return
+    stored = _stored(STORE.stat().st_mtime_ns)
+    reference = app.config.torch_reference
+    source[0] = DIRECTIVE.sub(
+        lambda shown: operator_pages.markdown(stored, shown["kind"], shown["name"], reference),
+        source[0],
+    )
+
+
+def remember(app: Sphinx, doctree) -> None:
+    """Note on a page which result it shows."""
+    docname = app.env.docname
+    source = Path(app.env.doc2path(docname))
+    if source.suffix == ".md" and source.is_file() and DIRECTIVE.search(source.read_text("utf-8")):
+        app.env.metadata[docname]["operators"] = _digest()
+
+
+def _digest() -> str:
+    if not STORE.is_file():
+        return ""
+    stored = _stored(STORE.stat().st_mtime_ns)
+    return hashlib.sha256(json.dumps(stored["results"]).encode()).hexdigest()
+
+
+@cache
+def _stored(modified: int) -> dict:
+    return json.loads(STORE.read_text("utf-8"))
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("env-get-outdated", examine)
+    # Before the gates of extensions.pages look at the source.
+    app.connect("source-read", expand, priority=400)
+    app.connect("doctree-read", remember)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

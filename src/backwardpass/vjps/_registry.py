@@ -1,0 +1,129 @@
+"""The registry: what the book says of a rule stands beside the rule, and nowhere else."""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from inspect import cleandoc, getsource
+from textwrap import dedent
+
+import torch
+
+RULES: dict[str, "Rule"] = {}
+
+
+class Declined(Exception):
+    """A rule does not answer for an option; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A vector-Jacobian product derived by hand, and what is known of it."""
+
+    name: str
+    gradient: Callable  # (g, y, *arguments of the function) -> {argument: gradient}
+    entries: tuple[str, ...]  # the operators of PyTorch's own test suite it answers for
+    latex: str
+    saved: str  # what the rule reads, of y and of the arguments
+    domain: str
+    kinks: str
+    source: str
+    also: tuple[str, ...]  # other names of the function, below torch
+    modules: tuple[str, ...]  # classes of torch.nn that call it
+    family: str
+
+    @property
+    def derivation(self) -> str:
+        """How the formula comes about, in Markdown; empty where it is one line."""
+        return cleandoc(self.gradient.__doc__ or "")
+
+    @property
+    def code(self) -> str:
+        """The rule as it runs, without its derivation."""
+        source = dedent(getsource(self.gradient))
+        function = ast.parse(source).body[0]
+        lines = source.splitlines()
+        signature = lines[function.lineno - 1 : function.body[0].lineno - 1]
+        first = function.body[1 if self.gradient.__doc__ else 0]
+        return "\n".join([*signature, *lines[first.lineno - 1 :]])
+
+
+def rule(
+    *entries: str,
+    latex: str,
+    saved: str,
+    domain: str = "everywhere",
+    kinks: str = "none",
+    source: str = "",
+    also: str = "",
+    modules: str = "",
+    name: str = "",
+) -> Callable[[Callable], Callable]:
+    """Register the decorated function as the rule for ``entries``.
+
+    ``entries`` are names of PyTorch's operator tests (``linalg.solve``, ``max.reduction_no_dim``);
+    the function under test is the longest prefix that names one, :func:`forward` finds it.
+
+    Raises
+    ------
+    ValueError
+        An entry has a rule already; or a function has a derivation nowhere: no docstring, and no
+        ``source``.
+    """
+
+    def register(gradient: Callable) -> Callable:
+        title = name or entries[0].removeprefix("nn.functional.")
+        registered = Rule(
+            title,
+            gradient,
+            entries,
+            latex,
+            saved,
+            domain,
+            kinks,
+            source or ("derived below" if gradient.__doc__ else "one line"),
+            tuple(also.split()),
+            tuple(modules.split()),
+            gradient.__module__.rpartition(".")[2],
+        )
+        taken = {entry: known.name for known in RULES.values() for entry in known.entries}
+        twice = [entry for entry in entries if entry in taken]
+        if title in RULES or twice:
+            raise ValueError(
+                f"{', '.join(twice) or title} has a rule already, "
+                f"{taken[twice[0]] if twice else title}; an operator is registered once"
+            )
+        RULES[title] = registered
+        return gradient
+
+    return register
+
+
+def forward(entry: str) -> Callable:
+    """The public function that an entry tests.
+
+    >>> forward("nn.functional.pad.reflect").__name__, forward("max.reduction_no_dim").__name__
+    ('pad', 'max')
+    """
+    return _found(entry)[1]
+
+
+def public_name(entry: str) -> str:
+    """The name a reader would call it by.
+
+    >>> public_name("nn.functional.pad.reflect"), public_name("expand"), public_name("linalg.inv")
+    ('torch.nn.functional.pad', 'torch.Tensor.expand', 'torch.linalg.inv')
+    """
+    return _found(entry)[0]
+
+
+def _found(entry: str) -> tuple[str, Callable]:
+    words = entry.split(".")
+    for end in range(len(words), 0, -1):
+        for name, owner in (("torch", torch), ("torch.Tensor", torch.Tensor)):
+            found = owner
+            for word in words[:end]:
+                found = getattr(found, word, None)
+            if callable(found):
+                return ".".join((name, *words[:end])), found
+    raise ValueError(f"{entry} names no function of torch and no method of torch.Tensor")
+
