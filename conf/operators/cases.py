@@ -3,6 +3,7 @@
 import inspect
 import math
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -89,7 +90,9 @@ def edges(*entries: str) -> Callable:
 @cache
 def opinfos() -> dict[str, Any]:
     """PyTorch's description of each operator, by the name its tests use."""
-    from torch.testing._internal.common_methods_invocations import op_db
+    with warnings.catch_warnings():  # PyTorch's test suite warns of packages it could use
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_methods_invocations import op_db
 
     return {
         op.name + ("." + op.variant_test_name if op.variant_test_name else ""): op for op in op_db
