@@ -29,8 +29,56 @@ FUNCTION: dict[str, Callable] = {
     "max.binary": torch.max,
     "min.binary": torch.min,
 }
-# Float tensors that PyTorch does not differentiate: it says so when asked.
-CONSTANT: dict[str, set[str]] = {}
+# What PyTorch's two modes do not agree on, or what it computes less well than it could, for all
+# samples of an entry: the largest error there is, and the reason.  That there is one is asserted.
+KNOWN: dict[tuple[str, torch.dtype], dict[str, tuple[float, str]]] = {
+    ("nn.functional.hardsigmoid", torch.float64): {
+        "autograd": (1e-7, "its constant 1/6 has single precision"),
+        "forward": (1e-7, "its constant 1/6 has single precision"),
+    },
+    ("logcumsumexp", torch.float64): {
+        "forward": (1e-5, "its formula for forward mode is less exact"),
+    },
+    ("logcumsumexp", torch.complex128): {
+        "forward": (math.inf, "its formula for forward mode is NaN for complex numbers"),
+    },
+}
+for _dtype in (torch.float64, torch.complex128):
+    KNOWN["cholesky_inverse", _dtype] = {
+        "forward": (1e-5, "the samples are ill conditioned, and rounding is multiplied"),
+    }
+# Checks that mean nothing for any sample of an entry.
+MEANINGLESS: dict[str, dict[str, str]] = {
+    "linalg.norm.subgradients_at_zero": {"finite": "at a kink: the matrix is 0"},
+}
+# Arguments that finite differences must leave alone, because the function compares them.
+STILL: dict[str, tuple[str, ...]] = {"nn.functional.hinge_embedding_loss": ("target",)}
+
+
+def _hermitian(name: str, v: torch.Tensor, arguments: dict) -> torch.Tensor:
+    return v + v.mH
+
+
+def _triangular(name: str, v: torch.Tensor, arguments: dict) -> torch.Tensor:
+    if name != "L":
+        return v
+    return v.triu() if arguments.get("upper") else v.tril()
+
+
+def _factor(name: str, v: torch.Tensor, arguments: dict) -> torch.Tensor:
+    """A step of a Cholesky factor, whose diagonal is real."""
+    v = v.triu() if arguments.get("upper") else v.tril()
+    return v - 1j * torch.diag_embed(v.diagonal(dim1=-2, dim2=-1).imag) if v.is_complex() else v
+
+
+# The steps in which an argument may move: the rest of the matrix is not read.
+STEPS: dict[str, Callable] = {
+    "linalg.cholesky": _hermitian,
+    "linalg.eigh": _hermitian,
+    "linalg.eigvalsh": _hermitian,
+    "cholesky_solve": _triangular,
+    "cholesky_inverse": _factor,
+}
 
 
 @dataclass(frozen=True)
@@ -45,6 +93,9 @@ class Case:
     shown: Callable = lambda y: y  # what of the result is well defined
     skipped: dict[str, str] = field(default_factory=dict)  # check: why it means nothing here
     differs: dict[str, str] = field(default_factory=dict)  # check: why it disagrees with autograd
+    known: dict[str, tuple[float, str]] = field(default_factory=dict)  # as KNOWN
+    still: tuple[str, ...] = ()  # arguments that finite differences leave alone
+    step: Callable = lambda name, v, arguments: v  # makes a tangent one of the domain
     dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.complex128)
 
     def kink(self, reason: str = "at a kink") -> "Case":
@@ -54,6 +105,10 @@ class Case:
     def disagrees(self, **checks: str) -> "Case":
         """Forward mode or finite differences disagree with autograd, which is asserted."""
         return replace(self, differs={**self.differs, **checks})
+
+    def inexact(self, check: str, limit: float, reason: str) -> "Case":
+        """PyTorch computes this less well than it could, by at most that much."""
+        return replace(self, known={**self.known, check: (limit, reason)})
 
     def wrt(self, *names: str) -> "Case":
         """Differentiate these arguments only."""
@@ -113,8 +168,14 @@ def function(entry: str) -> Callable:
 
 def cases(entry: str, dtype: torch.dtype) -> Iterator[Case]:
     """Every case of an entry in that dtype: PyTorch's samples first, then ours."""
-    yield from samples(entry, dtype)
-    yield from ours(entry, dtype)
+    common = {"still": STILL.get(entry, ()), "step": STEPS.get(entry, Case.step)}
+    op = opinfos()[entry]
+    none = {} if op.supports_forward_ad else {"forward": "PyTorch has no forward mode here"}
+    for made in samples(entry, dtype):
+        skipped = none | MEANINGLESS.get(entry, {})
+        yield replace(made, **common, skipped=skipped, known=KNOWN.get((entry, dtype), {}))
+    for made in ours(entry, dtype):
+        yield replace(made, **common, skipped=none | made.skipped)
 
 
 def samples(entry: str, dtype: torch.dtype) -> Iterator[Case]:
@@ -158,7 +219,7 @@ def bound(rule: Callable, args: tuple, kwargs: dict) -> inspect.BoundArguments:
     return inspect.signature(rule).bind(None, None, *args, **kwargs)
 
 
-# What edge cases are made of.
+# What edge cases are made of.  Edge modules import all of it.
 
 
 def normal(*shape: int) -> torch.Tensor:

@@ -114,7 +114,7 @@ def scatter_reduce(g, y, input, dim, index, src, reduce, *, include_self=True):
         terms = (own + written).clamp_min(1)
         slope_x, slope_s = own / terms, ones / terms.gather(dim, index)
     elif reduce in ("amax", "amin"):
-        ties_s = 1.0 * (s == y.gather(dim, index))
+        ties_s = (s == y.gather(dim, index)).to(s.dtype)
         ties_x = (input == y) * own
         ties = (ties_x + torch.zeros_like(input).scatter_add(dim, index, ties_s)).clamp_min(1)
         slope_x, slope_s = ties_x / ties, ties_s / ties.gather(dim, index)
@@ -167,10 +167,10 @@ def index_copy(g, y, input, dim, index, source):
     "index_fill",
     latex=r"\bar x = \bar y\ \text{with 0 at } k, \qquad \bar v = \textstyle\sum \bar y[k]",
     saved="k",
-    kinks="an index that is given twice is filled, and counted, twice by PyTorch",
+    kinks="an index that is given twice is filled once, and counts once",
 )
 def index_fill(g, y, input, dim, index, value):
-    picked = g.index_select(dim, index.reshape(-1)) if g.ndim else g
+    picked = g.index_select(dim, index.unique()) if g.ndim else g
     return {"input": g.index_fill(dim, index, 0), "value": onto(picked, value)}
 
 

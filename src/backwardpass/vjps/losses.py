@@ -294,14 +294,14 @@ def gaussian_nll_loss(g, y, input, target, var, full=False, eps=1e-6, reduction=
 @rule(
     "nn.functional.hinge_embedding_loss",
     modules="HingeEmbeddingLoss",
-    latex=r"\bar x = \bar\ell\,\{1\ (t = 1);\ -[x < m]\ (t = -1)\}",
+    latex=r"\bar x = \bar\ell\,\{1\ (t = 1);\ -[x \le m]\ (t = -1)\}",
     saved="x, t",
-    kinks="at x = m the slope is 0",
+    kinks="at x = m the slope is -1",
 )
 def hinge_embedding_loss(g, y, input, target, margin=1.0, size_average=None, reduce=None,
                          reduction="mean"):  # fmt: skip
     each = _pointwise(g, reduction, input, target)
-    slope = 1.0 * (target != -1) - 1.0 * ((target != 1) & (margin - input > 0))
+    slope = 1.0 * (target != -1) - 1.0 * ((target != 1) & (margin - input >= 0))
     zero = torch.zeros_like(target)
     return {"input": onto(each * slope, input), "target": zero}
 
@@ -332,7 +332,8 @@ def margin_ranking_loss(g, y, input1, input2, target, margin=0, size_average=Non
     latex=r"\bar a = \frac{\bar y}{|a|}\Big(\frac{b}{|b|} - y\,\frac{a}{|a|}\Big), \qquad "
     r"\bar b\ \text{likewise}",
     saved="a, b",
-    kinks="a length below eps is replaced by eps and does not move",
+    kinks="a length below eps is replaced by eps outside the graph: the formula is used as if it "
+    "still moved, and is not the derivative there",
 )
 def cosine_similarity(g, y, x1, x2, dim=1, eps=1e-8):
     r"""
@@ -340,15 +341,14 @@ def cosine_similarity(g, y, x1, x2, dim=1, eps=1e-8):
     part at right angles to $\hat a$, divided by $|a|$, as in `normalize`.
     """
     g, y = g.unsqueeze(dim), y.unsqueeze(dim)
-    lengths = [x.norm(2, dim, keepdim=True) for x in (x1, x2)]
-    units = [x / r.clamp_min(eps) for x, r in zip((x1, x2), lengths, strict=True)]
-    grads = []
-    for k, x in enumerate((x1, x2)):
-        other = units[1 - k]
-        away = other - y * x / lengths[k]
-        slope = torch.where(lengths[k] > eps, away / lengths[k], other / eps)
-        grads.append(onto(g * slope, x))
-    return {"x1": grads[0], "x2": grads[1]}
+    both = torch.broadcast_tensors(x1, x2)
+    norms = [x.norm(2, dim, keepdim=True) for x in both]
+    lengths = [norm.clamp_min(eps) for norm in norms]
+    slopes = []
+    for k in (0, 1):
+        own = torch.where(norms[k] == 0, 0, both[k] / norms[k])
+        slopes.append((both[1 - k] / lengths[1 - k] - y * own) / lengths[k])
+    return {"x1": onto(g * slopes[0], x1), "x2": onto(g * slopes[1], x2)}
 
 
 @rule(

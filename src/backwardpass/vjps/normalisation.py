@@ -72,7 +72,9 @@ def rms_norm(g, y, input, normalized_shape, weight=None, eps=None):
 
 def _channels(v, x):
     """A value for each channel, against ``x`` of shape (N, C, ...)."""
-    return v.reshape([1, -1] + [1] * (x.ndim - 2))
+    shape = [1] * x.ndim
+    shape[min(1, x.ndim - 1)] = -1
+    return v.reshape(shape)
 
 
 def _over_channels(g, normal, weight, bias):
@@ -86,7 +88,6 @@ def _over_channels(g, normal, weight, bias):
 
 @rule(
     "nn.functional.group_norm",
-    also="",
     modules="GroupNorm",
     latex=CENTRED + r"\quad\text{over the channels of a group and all positions}",
     saved="x, γ; PyTorch also mean and r",
@@ -125,7 +126,6 @@ def _with_statistics(g, x, mean, variance, eps):
 
 @rule(
     "nn.functional.batch_norm",
-    also="",
     modules="BatchNorm1d BatchNorm2d BatchNorm3d",
     latex=CENTRED + r"\ \text{over batch and positions;} \qquad "
     r"\text{not training: } \bar x = r\,\hat g",

@@ -51,9 +51,15 @@ def mv(g, y, input, vec):
 @rule("dot", "inner", latex=r"\bar a = \bar y\,b^*, \qquad \bar b = \bar y\,a^*", saved="a, b",
       name="dot")
 def dot(g, y, input, other):
-    if input.ndim < 2 and other.ndim < 2:
+    if input.ndim == 0 or other.ndim == 0:
         return {"input": onto(g * other.conj(), input), "other": onto(g * input.conj(), other)}
-    return einsum_gradients(g, "...i,...i->...", input, other)
+    n = input.ndim - 1
+    rows, more = g.flatten(n) if g.ndim > n else g.unsqueeze(-1), other.reshape(-1, other.shape[-1])
+    return {
+        "input": (rows @ more.conj()).reshape(input.shape),
+        "other": (rows.reshape(-1, len(more)).mT @ input.reshape(-1, input.shape[-1]).conj())
+        .reshape(other.shape),
+    }
 
 
 @rule(

@@ -106,7 +106,7 @@ def _of_singular_values(g, y, x, ord):
     if ord == "nuc":
         share = torch.ones_like(S)
     else:
-        ties = S == y.reshape(y.shape[:-2] + (1,))
+        ties = (S == y.squeeze(-1)).to(S.dtype)
         share = ties / ties.sum(-1, keepdim=True)
     return g * ((U * share.unsqueeze(-2)) @ Vh)
 
@@ -121,7 +121,7 @@ def _matrix_norm(g, y, x, ord, dim):
         return _of_singular_values(*last, ord).movedim((-2, -1), (rows, columns))
     summed, compared = (rows, columns) if abs(ord) == 1 else (columns, rows)
     sums = x.abs().sum(summed, keepdim=True)
-    ties = sums == y
+    ties = sums == (sums.amax if ord > 0 else sums.amin)(compared, keepdim=True)
     return g * x.sgn() * ties / ties.sum(compared, keepdim=True)
 
 

@@ -24,7 +24,6 @@ def inv(g, y, A):
 
 @rule(
     "linalg.pinv",
-    also="pinverse",
     latex=r"\bar A = -Y^{\mathsf H} \bar Y Y^{\mathsf H} + (I - A Y)\,\bar Y^{\mathsf H} Y "
     r"Y^{\mathsf H} + Y^{\mathsf H} Y \bar Y^{\mathsf H} (I - Y A)",
     saved="A, Y",
