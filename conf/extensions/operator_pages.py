@@ -1,5 +1,6 @@
 """The pages of the operator reference, as Markdown made from the stored result of the check."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
@@ -31,9 +32,16 @@ def markdown(stored: dict, kind: str, name: str, reference: str) -> str:
     results = stored["results"]
     if kind == "rules":
         shown = [r for r in results.values() if r["about"]["family"] == name]
-        return "\n\n".join(section(result, reference) for result in shown)
+        sections = [section(result, reference) for result in shown]
+        helpers = {name: text for r in shown for name, text in r["about"]["helpers"].items()}
+        if helpers:
+            listing = "\n\n\n".join(helpers.values())
+            sections.append(f"## What these rules share\n\n```python\n{listing}\n```")
+        return "\n\n".join(sections)
     if kind == "rule":
-        return formula(results[name]) + code(results[name])
+        about = results[name]["about"]
+        listing = "\n\n\n".join([*about["helpers"].values(), about["code"]])
+        return f"{formula(results[name])}```python\n{listing}\n```"
     if kind == "overview":
         return html(overview(stored))
     return totals(stored)
@@ -72,7 +80,7 @@ def label(name: str) -> str:
     >>> label("floor, ceil")
     'op-floor-ceil'
     """
-    return "op-" + name.replace(", ", "-").replace("_", "-").replace(".", "-")
+    return "op-" + re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
 def formula(result: dict) -> str:

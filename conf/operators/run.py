@@ -51,7 +51,7 @@ def _about(rule: vjps.Rule) -> dict:
             methods[f"torch.Tensor.{op.method_variant.__name__}"] = None
     functions |= dict.fromkeys(f"torch.{name}" for name in rule.also)
     known = ("name", "entries", "latex", "saved", "domain", "kinks", "source", "family")
-    return {name: getattr(rule, name) for name in (*known, "derivation", "code")} | {
+    return {name: getattr(rule, name) for name in (*known, "derivation", "code", "helpers")} | {
         "functions": list(functions),
         "methods": [name for name in methods if name not in functions],
         "modules": [f"torch.nn.{name}" for name in rule.modules],

@@ -44,7 +44,9 @@ def complex_():
 
 @edges("polar")
 def polar():
-    yield case("a length of 0", numbers(0, 2), numbers(1, -2)).real()
+    told = "at a length of 0 reverse mode gives the length 0, which is not the derivative"
+    made = case("a length of 0", numbers(0, 2), numbers(1, -2)).real()
+    yield made.disagrees(forward=told, finite=told)
 
 
 @edges("angle")

@@ -1,6 +1,7 @@
 """The registry: what the book says of a rule stands beside the rule, and nowhere else."""
 
 import ast
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import cleandoc, getsource
@@ -42,6 +43,7 @@ class Rule:
         source = dedent(getsource(self.gradient))
         function = ast.parse(source).body[0]
         lines = source.splitlines()
+        # The decorator stays out: what it says stands around the code.
         signature = lines[function.lineno - 1 : function.body[0].lineno - 1]
         first = function.body[1 if self.gradient.__doc__ else 0]
         return "\n".join([*signature, *lines[first.lineno - 1 :]])
@@ -96,6 +98,33 @@ def rule(
         return gradient
 
     return register
+
+
+    @property
+    def helpers(self) -> dict[str, str]:
+        """Functions and constants of the family's module that the rule uses, as source."""
+        module = sys.modules[self.gradient.__module__]
+        own = _definitions(getsource(module))
+        found: dict[str, str] = {}
+        todo = [self.code]
+        while todo:
+            names = {n.id for n in ast.walk(ast.parse(todo.pop())) if isinstance(n, ast.Name)}
+            for name in own:
+                if name in names and name not in found and name != self.gradient.__name__:
+                    found[name] = own[name]
+                    todo.append(own[name])
+        return {name: own[name] for name in own if name in found}
+
+
+def _definitions(source: str) -> dict[str, str]:
+    """Top-level functions without a decorator, and constants that are no text, by name."""
+    found = {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and not node.decorator_list:
+            found[node.name] = ast.get_source_segment(source, node)
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict):
+            found[node.targets[0].id] = ast.get_source_segment(source, node)
+    return found
 
 
 def forward(entry: str) -> Callable:

@@ -35,17 +35,18 @@ def complex_(g, y, real, imag):
 
 @rule(
     "polar",
-    latex=r"y = r\,e^{i\varphi}:\quad \bar r = \mathrm{Re}(\bar y^*\,e^{i\varphi}), \qquad "
+    latex=r"y = r\,e^{i\varphi}:\quad \bar r = \mathrm{Re}(\bar y^*\,\mathrm{sgn}\,y), \qquad "
     r"\bar\varphi = -\mathrm{Im}(\bar y^*\,y)",
-    saved="φ, y",
+    saved="y",
+    domain="r > 0",
+    kinks="at r = 0 the gradient of r is 0, not the derivative: y does not tell the direction",
 )
 def polar(g, y, abs, angle):
     r"""
     $dy = e^{i\varphi} dr + i\,y\,d\varphi$, and $\mathrm{Re}(\bar y^* i\,y) =
-    -\mathrm{Im}(\bar y^* y)$.
+    -\mathrm{Im}(\bar y^* y)$; for $r > 0$, $e^{i\varphi} = \mathrm{sgn}\,y$.
     """
-    unit = torch.complex(angle.cos(), angle.sin())
-    return {"abs": onto((g.conj() * unit).real, abs), "angle": onto(-(g.conj() * y).imag, angle)}
+    return {"abs": onto((g.conj() * y.sgn()).real, abs), "angle": onto(-(g.conj() * y).imag, angle)}
 
 
 @rule(
