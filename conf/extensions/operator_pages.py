@@ -20,11 +20,16 @@ def complaints(stored: dict) -> Iterable[str]:
     failures = stored["failures"]
     first: dict[str, list[str]] = {}
     for failure in failures:
-        first.setdefault(failure[1], failure)
+        first.setdefault(failure[0], failure)
     shown = failures if len(failures) <= SHOWN_FAILURES else list(first.values())
-    for name, entry, label, check, argument, error in shown:
+    for name, entry, label, check, argument, error in shown[:SHOWN_FAILURES]:
         against = CHECKS.get(check, check)
         yield f"the rule {name}, {entry}, {label}, argument {argument}, against {against}: {error}"
+    if len(shown) > SHOWN_FAILURES:
+        more = ", ".join(list(first)[SHOWN_FAILURES:])
+        yield f"{len(failures)} failures in all; also of the rules {more}"
+    for change in stored["changes"]:
+        yield f"{change}; look at it, then run python conf/operators/run.py --summary"
 
 
 def markdown(stored: dict, kind: str, name: str, reference: str) -> str:

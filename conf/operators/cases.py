@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy
 import torch
-from backwardpass import vjps
 from torch.utils._pytree import tree_flatten, tree_map
+
+from backwardpass import vjps
 
 # Where OpInfo passes the arguments in another order than the public function takes them.
 ORDER: dict[str, Callable] = {

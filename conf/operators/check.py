@@ -5,15 +5,15 @@ to the result itself.  Every call gets fresh copies, because some functions chan
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from backwardpass import vjps
 from torch.autograd import forward_ad
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from backwardpass import vjps
 from operators.cases import Case, bound, seed
 
 AUTOGRAD, FORWARD, FINITE = CHECKS = ("autograd", "forward", "finite")

@@ -19,9 +19,10 @@ CONF = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(CONF))
 
 import torch  # noqa: E402
-from backwardpass import vjps  # noqa: E402
 
+from backwardpass import vjps  # noqa: E402
 from operators import cases as _cases  # noqa: E402
+from operators import summary as _summary  # noqa: E402
 from operators.check import CHECKS, check, saved  # noqa: E402
 
 DTYPES = {"float64": torch.float64, "complex128": torch.complex128}
@@ -213,6 +214,7 @@ def main() -> int:
     parser.add_argument("rules", nargs="*")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--store", type=Path, help="where the results lie, and are refreshed")
+    parser.add_argument("--summary", action="store_true", help="keep the counts in summary.json")
     parser.add_argument("--families", help="only those, separated by commas")
     options = parser.parse_args()
     families = options.families.split(",") if options.families else list(vjps.FAMILIES)
@@ -224,6 +226,8 @@ def main() -> int:
                 _print(entry, row)
     else:
         found = refreshed(options.store, families, options.jobs)
+    if options.summary:
+        _summary.write(_summary.summary(torch.__version__, found))
     wrong = failures(found)
     if options.store is None:
         for failure in wrong:
@@ -248,7 +252,12 @@ def refreshed(store: Path, families: list[str], jobs: int) -> dict[str, dict]:
     results = {name: results[name] for name in vjps.RULES if name in results}
     now = stored["keys"] | {family: now[family] for family in families}
     contents = {"torch": torch.__version__, "families": vjps.FAMILIES, "keys": now}
-    text = json.dumps(contents | {"results": results, "failures": failures(results)})
+    before = _summary.read()
+    changes = list(_summary.changes(before, _summary.summary(torch.__version__, results)))
+    if set(results) != set(vjps.RULES):
+        changes = []  # a part of the book: what is missing is not lost
+    contents |= {"results": results, "failures": failures(results)}
+    text = json.dumps(contents | {"before": before["torch"], "changes": changes})
     store.parent.mkdir(parents=True, exist_ok=True)
     unfinished = store.with_suffix(".new")
     unfinished.write_text(text + "\n", "utf-8")

@@ -1,36 +1,43 @@
-"""The harness that checks the rules of ``backwardpass.vjps``."""
+"""The harness that checks the rules of ``backwardpass.vjps``, and the pages made of what it finds."""
 
+import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from backwardpass import vjps
-from operators.cases import bound, cases, function, opinfos
+from extensions import operator_pages
+from operators import summary
+from operators.cases import KNOWN, WRONG, bound, case, cases, function, opinfos
 from operators.check import check
 
-RULES = sorted(vjps.RULES)
+from backwardpass import vjps
+
+RULES = Path(vjps.__file__).parent
+PAGE = "# Activations\n\n```{operator-rules} activations\n```\n"
 
 
 def failures(name: str, gradient, dtype: torch.dtype = torch.float64) -> list[tuple]:
-    """What the harness says of ``gradient`` in the place of a rule: label, check, argument, error."""
+    """What the harness says of ``gradient`` in place of a rule: case, check, argument, error."""
     found = []
     for entry in vjps.RULES[name].entries:
-        for case in cases(entry, dtype):
-            outcome = check(gradient, function(entry), case, dtype)
-            found += [(case.label, *failure) for failure in outcome.failed]
+        for made in cases(entry, dtype):
+            outcome = check(gradient, function(entry), made, dtype)
+            found += [(made.label, *failure) for failure in outcome.failed]
     return found
 
 
-@pytest.mark.parametrize("path", sorted(Path(vjps.__file__).parent.glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(RULES.glob("*.py")), ids=lambda path: path.stem)
 def test_rules_do_not_lean_on_autograd(path):
     """No rule names autograd, in whatever spelling."""
-    source = path.read_text("utf-8")
-    code = "\n".join(line for line in source.splitlines() if not line.startswith(">>>"))
-    for word in ("torch.autograd", "torch.func", "requires_grad", "backward(", "grad_fn", "jvp("):
-        if path.stem != "__init__":
-            assert word not in code, f"{path.name} names {word}"
+    code = re.sub(r'^("""|>>>).*', "", path.read_text("utf-8"), flags=re.MULTILINE)
+    if path.stem == "__init__":  # its example compares with autograd
+        code = code[code.index("from importlib") :]
+    for word in ("torch.autograd", "torch.func", "requires_grad", ".backward(", "grad_fn", "vjp("):
+        assert word not in code, f"{path.name} names {word}"
 
 
 def test_importing_the_package_imports_no_rule():
@@ -39,22 +46,175 @@ def test_importing_the_package_imports_no_rule():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_a_falsified_rule_is_named_with_sample_argument_and_error():
+def test_rules_run_where_autograd_records_nothing():
+    """A rule that asks autograd for its gradient fails."""
+
+    def leaning(g, y, input):
+        x = input.requires_grad_()
+        return {"input": torch.autograd.grad(x.exp(), x, g)[0]}
+
+    assert any("does not require grad" in error for *_, error in failures("exp", leaning))
+
+
+@pytest.mark.parametrize(
+    ("argument", "factor", "check_name"), [("input", 1.001, "autograd"), ("other", -1, "autograd")]
+)
+def test_a_falsified_rule_is_named_with_case_argument_and_error(argument, factor, check_name):
     """A factor in one gradient of a rule is told where it stands, and of which argument."""
 
     def falsified(g, y, input, other):
         grads = vjps.RULES["mul"].gradient(g, y, input, other)
-        return {**grads, "other": 1.001 * grads["other"]}
+        return {**grads, argument: factor * grads[argument]}
 
-    first = failures("mul", falsified)[0]
-    assert first[:3] == ("sample 0", "autograd", "other")
-    assert "relative error 0.001" in first[3]
+    label, made, named, error = failures("mul", falsified)[0]
+    assert (label, made, named) == ("sample 0", check_name, argument)
+    assert f"relative error {abs(factor - 1):.3g}" in error
+
+
+@pytest.mark.parametrize("wrong", [None, "shape", "dtype"])
+def test_a_gradient_that_cannot_be_compared_fails(wrong):
+    """A gradient that is missing, of another shape or dtype never counts as compared."""
+
+    def other(g, y, input):
+        right = g * y
+        return {"input": {None: None, "shape": right[None], "dtype": right.float()}[wrong]}
+
+    made = case("any", torch.rand(3, dtype=torch.float64))
+    outcome = check(other, torch.exp, made, torch.float64)
+    assert [failure[:2] for failure in outcome.failed] == [("autograd", "input")]
+
+
+def test_the_independent_checks_see_what_autograd_has_wrong():
+    """A function whose backward is wrong agrees with its own rule, and with nothing else."""
+
+    class Wrong(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return 3 * g
+
+    made = case("any", torch.rand(3, dtype=torch.float64))
+    made = replace(made, skipped={"forward": "the function has none"})
+    outcome = check(lambda g, y, x: {"x": 3 * g}, Wrong.apply, made, torch.float64)
+    assert [failure[0] for failure in outcome.failed] == ["finite"]
+
+
+def test_empty_and_zero_gradients_are_told_apart():
+    """What has no entries, or only zeros, is no evidence."""
+    kinds = []
+    for x in (torch.zeros(0), torch.ones(3)):
+        made = case("any", x.double())
+        kinds.append(check(lambda g, y, x: {"x": 0 * x}, torch.floor, made, torch.float64).trivial)
+    assert kinds == ["empty", "zero"]
+
+
+def test_a_disagreement_that_is_gone_fails():
+    """A case that is said to disagree with forward mode has to."""
+    made = case("any", torch.rand(3, dtype=torch.float64)).disagrees(forward="so it is said")
+    outcome = check(vjps.RULES["exp"].gradient, torch.exp, made, torch.float64)
+    assert outcome.failed == [("forward", "all", "agrees, and is said not to: so it is said")]
+
+
+def test_forward_mode_of_cholesky_inverse_is_wrong():
+    """The one formula of PyTorch's found wrong: finite differences and the product rule agree."""
+    assert KNOWN["cholesky_inverse", torch.float64]["forward"][1] == WRONG
+    torch.manual_seed(0)
+    eye = torch.eye(3, dtype=torch.float64)
+    L = torch.randn(3, 3, dtype=torch.float64).tril() + 3 * eye
+    v = torch.randn(3, 3, dtype=torch.float64).tril()
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.cholesky_inverse(torch.autograd.forward_ad.make_dual(L, v))
+        forward = torch.autograd.forward_ad.unpack_dual(dual).tangent
+    inverse = torch.linalg.inv(L @ L.mT)
+    right = -inverse @ (v @ L.mT + L @ v.mT) @ inverse
+    differences = (torch.cholesky_inverse(L + 1e-6 * v) - torch.cholesky_inverse(L - 1e-6 * v)) / 2e-6
+    torch.testing.assert_close(differences, right)
+    assert (forward - right).abs().max() > 0.01
 
 
 def test_a_rule_has_the_signature_of_its_function():
-    """Every sample of PyTorch can be bound to the rule that answers for it."""
+    """Every rule can be called as its function is, and answers for operators that exist."""
     for rule in vjps.RULES.values():
         for entry in rule.entries:
             assert entry in opinfos()
-            case = next(cases(entry, torch.float64))
-            assert bound(rule.gradient, case.args, case.kwargs).arguments
+            dtype = next(t for t in (torch.float64, torch.complex128) if t in _backward(entry))
+            made = next(cases(entry, dtype))
+            assert bound(rule.gradient, made.args, made.kwargs).arguments
+
+
+def _backward(entry: str) -> set[torch.dtype]:
+    return opinfos()[entry].supported_backward_dtypes("cpu")
+
+
+def test_the_modules_of_a_rule_call_its_function():
+    """A class of torch.nn stands in a row because it computes the function of the row."""
+    for rule in vjps.RULES.values():
+        names = {entry.split(".")[-1] for entry in rule.entries} | {rule.name}
+        names |= {entry.removeprefix("nn.functional.").split(".")[0] for entry in rule.entries}
+        for module in rule.modules:
+            owner = getattr(torch.nn, module)
+            source = "".join(map(_source, owner.__mro__))
+            assert any(re.search(rf"(F|torch|input)\.{re.escape(n)}\(", source) for n in names), module
+
+
+def _source(owner: type) -> str:
+    from inspect import getsource
+
+    return getsource(owner) if owner.__module__.startswith("torch.nn.modules") else ""
+
+
+def test_a_rule_is_registered_once():
+    """An operator that has a rule cannot get another."""
+    with pytest.raises(ValueError, match="exp has a rule already, exp; an operator is registered"):
+        vjps.rule("exp", latex="", saved="")(lambda g, y, input: {})
+
+
+def test_many_failures_are_told_in_few_sentences():
+    """A change that breaks many rules is not a wall of text."""
+    failed = [[f"rule {k % 40}", "e", "sample 0", "autograd", "x", "error"] for k in range(400)]
+    told = list(operator_pages.complaints({"failures": failed, "changes": ["something moved"]}))
+    assert len(told) == operator_pages.SHOWN_FAILURES + 2
+    assert told[-2].startswith("400 failures in all; also of the rules rule 10, rule 11")
+    assert told[-1] == "something moved; look at it, then run python conf/operators/run.py --summary"
+
+
+def test_a_new_torch_tells_which_samples_and_results_changed():
+    """The kept summary and a new one are compared in sentences."""
+    before = summary.read()
+    now = {"torch": "9.9", "rows": {entry: dict(row) for entry, row in before["rows"].items()}}
+    now["rows"]["exp float64"]["digest"] = "another"
+    now["rows"]["log float64"]["compared"] += 1
+    del now["rows"]["sin float64"]
+    first, second, third = summary.changes(before, now)
+    assert first.startswith("PyTorch 9.9 has other samples than 2.13.0 for exp float64 (")
+    assert re.search(r"other results than before: log float64 \(compared \d+, now \d+\)$", second)
+    assert third == "PyTorch 9.9 has nothing under the names sin float64"
+
+
+def test_a_falsified_rule_fails_the_build(book, tmp_path):
+    """The build names operation, case, argument and error; mended, it passes and checks no more."""
+    package = tmp_path / "src" / "backwardpass"
+    shutil.copytree(RULES.parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    rules = package / "vjps" / "activations.py"
+    right = rules.read_text("utf-8")
+    assert right.count('return {"input": g * (-input).sigmoid()}') == 1
+    rules.write_text(right.replace("g * (-input).sigmoid()", "g * input.sigmoid()"), "utf-8")
+    book.write("book/index.md", PAGE)
+    book.contents()
+    path = {"PYTHONPATH": str(package.parent)}
+    failed = book.build(**path)
+    assert failed.status == 1
+    told = next(problem for problem in failed.problems if "logsigmoid" in problem)
+    assert re.search(
+        r"the rule logsigmoid, nn\.functional\.logsigmoid float64, sample 0, argument input, "
+        r"against autograd: relative error [\d.]+, largest expected value [\d.]+",
+        told,
+    )
+    rules.write_text(right, "utf-8")
+    assert book.build(**path).status == 0
+    page = book.published()["index.html"].decode()
+    assert 'id="nn.functional.logsigmoid"' in page
+    assert "✗" not in page

@@ -48,6 +48,22 @@ class Rule:
         first = function.body[1 if self.gradient.__doc__ else 0]
         return "\n".join([*signature, *lines[first.lineno - 1 :]])
 
+    @property
+    def helpers(self) -> dict[str, str]:
+        """Functions and constants of the family's module that the rule uses, as source."""
+        module = sys.modules[self.gradient.__module__]
+        own = _definitions(getsource(module))
+        found: dict[str, str] = {}
+        todo = [self.code]
+        while todo:
+            names = {n.id for n in ast.walk(ast.parse(todo.pop())) if isinstance(n, ast.Name)}
+            for name in own:
+                if name in names and name not in found and name != self.gradient.__name__:
+                    found[name] = own[name]
+                    todo.append(own[name])
+        return {name: own[name] for name in own if name in found}
+
+
 
 def rule(
     *entries: str,
@@ -98,22 +114,6 @@ def rule(
         return gradient
 
     return register
-
-
-    @property
-    def helpers(self) -> dict[str, str]:
-        """Functions and constants of the family's module that the rule uses, as source."""
-        module = sys.modules[self.gradient.__module__]
-        own = _definitions(getsource(module))
-        found: dict[str, str] = {}
-        todo = [self.code]
-        while todo:
-            names = {n.id for n in ast.walk(ast.parse(todo.pop())) if isinstance(n, ast.Name)}
-            for name in own:
-                if name in names and name not in found and name != self.gradient.__name__:
-                    found[name] = own[name]
-                    todo.append(own[name])
-        return {name: own[name] for name in own if name in found}
 
 
 def _definitions(source: str) -> dict[str, str]:

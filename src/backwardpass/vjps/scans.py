@@ -106,7 +106,7 @@ def _of_singular_values(g, y, x, ord):
     if ord == "nuc":
         share = torch.ones_like(S)
     else:
-        ties = (S == y.squeeze(-1)).to(S.dtype)
+        ties = (y.squeeze(-1) == S).to(S.dtype)
         share = ties / ties.sum(-1, keepdim=True)
     return g * ((U * share.unsqueeze(-2)) @ Vh)
 
