@@ -100,7 +100,6 @@ def _stored(modified: int) -> dict:
 
 
 def setup(app: Sphinx) -> dict:
-    app.add_js_file("filter.js", defer="")
     app.connect("env-get-outdated", examine)
     # Before the gates of extensions.pages look at the source.
     app.connect("source-read", expand, priority=400)
