@@ -201,9 +201,7 @@ def totals(stored: dict) -> str:
         for kind in ("functions", "methods", "modules")
     }
     made = {check: sum(row["checks"][check]["made"] for row in rows) for check in CHECKS}
-    apart = {
-        kind: sum(row[kind] for row in rows) for kind in ("empty", "zero", "not finite")
-    }
+    apart = {kind: sum(row[kind] for row in rows) for kind in ("empty", "zero", "not finite")}
     left = {kind: sum(sum(row[kind].values()) for row in rows) for kind in ("declined", "refused")}
     samples, edges = (sum(row[kind] for row in rows) for kind in ("samples", "edges"))
     return (

@@ -1,7 +1,7 @@
 """Check the rules and store what was found.
 
-    python conf/operators/run.py                    every rule, the stored result refreshed
-    python conf/operators/run.py softmax cumprod    those rules, printed
+python conf/operators/run.py                    every rule, the stored result refreshed
+python conf/operators/run.py softmax cumprod    those rules, printed
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The harness that checks the rules of ``backwardpass.vjps``, and the pages made of what it finds."""
+"""The harness that checks the rules of ``backwardpass.vjps``, and the pages made from it."""
 
 import re
 import shutil
@@ -130,7 +130,9 @@ def test_forward_mode_of_cholesky_inverse_is_wrong():
         forward = torch.autograd.forward_ad.unpack_dual(dual).tangent
     inverse = torch.linalg.inv(L @ L.mT)
     right = -inverse @ (v @ L.mT + L @ v.mT) @ inverse
-    differences = (torch.cholesky_inverse(L + 1e-6 * v) - torch.cholesky_inverse(L - 1e-6 * v)) / 2e-6
+    differences = (
+        torch.cholesky_inverse(L + 1e-6 * v) - torch.cholesky_inverse(L - 1e-6 * v)
+    ) / 2e-6
     torch.testing.assert_close(differences, right)
     assert (forward - right).abs().max() > 0.01
 
@@ -157,7 +159,9 @@ def test_the_modules_of_a_rule_call_its_function():
         for module in rule.modules:
             owner = getattr(torch.nn, module)
             source = "".join(map(_source, owner.__mro__))
-            assert any(re.search(rf"(F|torch|input)\.{re.escape(n)}\(", source) for n in names), module
+            assert any(re.search(rf"(F|torch|input)\.{re.escape(n)}\(", source) for n in names), (
+                module
+            )
 
 
 def _source(owner: type) -> str:
@@ -178,7 +182,9 @@ def test_many_failures_are_told_in_few_sentences():
     told = list(operator_pages.complaints({"failures": failed, "changes": ["something moved"]}))
     assert len(told) == operator_pages.SHOWN_FAILURES + 2
     assert told[-2].startswith("400 failures in all; also of the rules rule 10, rule 11")
-    assert told[-1] == "something moved; look at it, then run python conf/operators/run.py --summary"
+    assert (
+        told[-1] == "something moved; look at it, then run python conf/operators/run.py --summary"
+    )
 
 
 def test_a_new_torch_tells_which_samples_and_results_changed():

@@ -15,7 +15,9 @@ def conv1d():
 def conv2d():
     x = normal(2, 4, 7, 6)
     yield case("all options differ", x, normal(6, 2, 3, 2), normal(6), (2, 1), (1, 2), (1, 2), 2)
-    yield case("same, even kernels, dilation", x, normal(3, 4, 2, 4), padding="same", dilation=(3, 1))
+    yield case(
+        "same, even kernels, dilation", x, normal(3, 4, 2, 4), padding="same", dilation=(3, 1)
+    )
     yield case("one channel a group", x, normal(4, 1, 2, 3), groups=4)
 
 
@@ -28,7 +30,9 @@ def conv3d():
 @edges("nn.functional.conv_transpose1d")
 def conv_transpose1d():
     yield case("output_padding", normal(2, 4, 5), normal(4, 3, 3), normal(6), 3, 1, 2, 2)
-    yield case("output_padding beyond padding", normal(1, 2, 4), normal(2, 3, 2), normal(3), 3, 0, 2)
+    yield case(
+        "output_padding beyond padding", normal(1, 2, 4), normal(2, 3, 2), normal(3), 3, 0, 2
+    )
     yield case("no batch", normal(2, 4), normal(2, 3, 3))
 
 

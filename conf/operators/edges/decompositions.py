@@ -37,7 +37,11 @@ def eigh():
 @edges("linalg.eigvalsh")
 def eigvalsh():
     yield case("no two equal", symmetric(4)).real()
-    yield case("two equal, sum of all", numbers([2, 0, 0], [0, 2, 0], [0, 0, 5])).shown_as(torch.sum).real()
+    yield (
+        case("two equal, sum of all", numbers([2, 0, 0], [0, 2, 0], [0, 0, 5]))
+        .shown_as(torch.sum)
+        .real()
+    )
 
 
 @edges("linalg.svd")

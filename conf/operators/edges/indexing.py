@@ -9,7 +9,9 @@ from operators.cases import case, edges, indices, normal, number, numbers, tied
 def getitem():
     yield case("the same row twice", normal(3, 2), [0, 2, 0])
     yield case("a mask", normal(3, 2), torch.tensor([True, False, True]))
-    yield case("slice, new dimension, ellipsis", normal(3, 4, 2), (slice(None, None, 2), None, ..., 1))
+    yield case(
+        "slice, new dimension, ellipsis", normal(3, 4, 2), (slice(None, None, 2), None, ..., 1)
+    )
 
 
 @edges("index_select")
@@ -54,7 +56,9 @@ for _reduce in ("sum", "mean", "amax", "amin", "prod"):
     def scatter_reduce(reduce=_reduce):
         x, index, s = numbers(1, 2, 0, 4), indices(0, 0, 2, 0), numbers(1, 3, 2, 1)
         for own in (True, False):
-            made = case(f"ties and zeros, include_self={own}", x, 0, index, s, reduce, include_self=own)
+            made = case(
+                f"ties and zeros, include_self={own}", x, 0, index, s, reduce, include_self=own
+            )
             yield made.kink() if reduce in ("amax", "amin") else made
         corner = normal(3, 4), 1, indices([0, 0], [3, 1]), normal(3, 2), reduce
         yield case("a source that is larger", *corner)
@@ -75,7 +79,9 @@ def index_copy():
 
 @edges("index_fill")
 def index_fill():
-    yield case("a tensor for the value, an index twice", normal(2, 3), 1, indices(2, 2), number(5.0))
+    yield case(
+        "a tensor for the value, an index twice", normal(2, 3), 1, indices(2, 2), number(5.0)
+    )
     yield case("a number", normal(2, 3), 0, indices(1), 5.0)
 
 

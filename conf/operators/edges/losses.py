@@ -26,13 +26,17 @@ def cross_entropy():
     yield case("smoothing", x, t, label_smoothing=0.1)
     for reduction in REDUCTIONS:
         options = {"reduction": reduction, "label_smoothing": 0.3}
-        yield case(f"weights, an ignored target, smoothing, {reduction}", x, some, w, **options).wrt("input")
+        yield case(
+            f"weights, an ignored target, smoothing, {reduction}", x, some, w, **options
+        ).wrt("input")
         p = normal(5, 3).softmax(1)
         yield case(f"probabilities, weights, smoothing, {reduction}", x, p, w, **options)
     yield case("probabilities alone", x, normal(5, 3).softmax(1))
     yield case("no batch", normal(3), torch.tensor(2))
     yield case("no batch, probabilities", normal(3), normal(3).softmax(0), label_smoothing=0.2)
-    yield case("positions, smoothing", normal(2, 3, 4), torch.randint(3, (2, 4)), label_smoothing=0.2)
+    yield case(
+        "positions, smoothing", normal(2, 3, 4), torch.randint(3, (2, 4)), label_smoothing=0.2
+    )
     yield case("another ignored index", x, t, ignore_index=1)
 
 
@@ -40,7 +44,9 @@ def cross_entropy():
 def nll():
     x, t, w = normal(5, 3), indices(0, 2, 1, -100, 0), numbers(1, 2, 3)
     for reduction in REDUCTIONS:
-        yield case(f"weights, an ignored target, {reduction}", x, t, w, reduction=reduction).wrt("input")
+        yield case(f"weights, an ignored target, {reduction}", x, t, w, reduction=reduction).wrt(
+            "input"
+        )
     yield case("no batch", normal(3), torch.tensor(2))
     yield case("positions", normal(2, 3, 4), torch.randint(3, (2, 4)))
 
@@ -49,7 +55,9 @@ def nll():
 def bce():
     p, t = positive(4, 3) * 0.7, positive(4, 3) * 0.7
     for reduction in REDUCTIONS:
-        yield case(f"weights, {reduction}", p, t, positive(3), reduction=reduction).wrt("input", "target")
+        yield case(f"weights, {reduction}", p, t, positive(3), reduction=reduction).wrt(
+            "input", "target"
+        )
     told = "the loss is clamped, and finite differences see no slope"
     single = "its constant 1e-12 has single precision"
     for p, t in ((0, 1), (1, 0)):
@@ -115,15 +123,21 @@ def gaussian():
     yield case("a variance for each row, sum", x, t, positive(4, 1), reduction="sum")
     yield case("variances, full, none", x, t, positive(4, 3), full=True, reduction="none")
     told = "below eps the variance is replaced outside the graph: its gradient is not the slope"
-    yield case("a variance below eps", numbers(1, 2), numbers(0, 0), numbers(0.1, 2), eps=0.5).disagrees(
-        finite=told, forward=told
-    )
+    yield case(
+        "a variance below eps", numbers(1, 2), numbers(0, 0), numbers(0.1, 2), eps=0.5
+    ).disagrees(finite=told, forward=told)
 
 
 @edges("nn.functional.hinge_embedding_loss")
 def hinge():
-    yield case("both targets, on the margin too", numbers(0.5, 2, 1, 1), numbers(1, -1, -1, 1)).kink().wrt("input")
-    yield case("margin=2, none", numbers(0.5, 2.5, 1), numbers(1, -1, -1), 2.0, reduction="none").wrt("input")
+    yield (
+        case("both targets, on the margin too", numbers(0.5, 2, 1, 1), numbers(1, -1, -1, 1))
+        .kink()
+        .wrt("input")
+    )
+    yield case(
+        "margin=2, none", numbers(0.5, 2.5, 1), numbers(1, -1, -1), 2.0, reduction="none"
+    ).wrt("input")
 
 
 @edges("nn.functional.margin_ranking_loss")

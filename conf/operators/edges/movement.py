@@ -1,6 +1,5 @@
 """Edge cases of moving data: pieces of several sizes, nothing, and back again."""
 
-
 from operators.cases import case, edges, indices, normal
 
 
@@ -122,5 +121,3 @@ def meshgrid():
     yield case("xy", normal(2), normal(3), indexing="xy")
     yield case("three, ij", normal(2), normal(3), normal(4), indexing="ij")
     yield case("three, xy", normal(2), normal(3), normal(4), indexing="xy")
-
-

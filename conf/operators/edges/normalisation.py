@@ -5,7 +5,9 @@ from operators.cases import case, edges, normal, numbers, positive
 
 @edges("nn.functional.layer_norm")
 def layer_norm():
-    yield case("two dimensions, both parameters", normal(5, 2, 3), (2, 3), normal(2, 3), normal(2, 3), 0.1)
+    yield case(
+        "two dimensions, both parameters", normal(5, 2, 3), (2, 3), normal(2, 3), normal(2, 3), 0.1
+    )
     yield case("only the bias", normal(4, 3), (3,), None, normal(3))
     yield case("constant rows", numbers([2, 2, 2], [1, 2, 4]), (3,))
 

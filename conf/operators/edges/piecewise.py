@@ -22,9 +22,11 @@ def two():
     yield case("ties", tied(4, 5), tied(4, 5)).kink()
     yield case("no tie, both repeated", normal(3, 1), normal(1, 4))
     told = "the formula gives NaN's argument nothing; autograd gives both all of it"
-    yield case("one is NaN", numbers(nan, 1, 2), numbers(0, nan, 1)).disagrees(
-        forward="with a NaN reverse mode gives both all of it, forward mode half"
-    ).kink(told)
+    yield (
+        case("one is NaN", numbers(nan, 1, 2), numbers(0, nan, 1))
+        .disagrees(forward="with a NaN reverse mode gives both all of it, forward mode half")
+        .kink(told)
+    )
 
 
 @edges("fmax")
@@ -59,10 +61,16 @@ def clamped():
     yield case("only max", numbers(-1, 0, 2), max=0.0).kink()
     low, high = numbers(0, 0, 0, 0, 0), numbers(1, 1, 1, 1, 1)
     yield case("tensors, on the bounds too", numbers(-1, 0, 0.5, 1, 2), low, high).kink()
-    yield case("tensors, off the bounds", numbers(-1, 0.5, 2), numbers(0, 0.1, 0.2), numbers(1, 1, 1.5))
+    yield case(
+        "tensors, off the bounds", numbers(-1, 0.5, 2), numbers(0, 0.1, 0.2), numbers(1, 1, 1.5)
+    )
     yield case("bounds crossed: always max", numbers(0, 1, 2, 3), numbers(2), numbers(1)).kink()
     told = "at x < min = max reverse mode gives all three 0, forward mode gives min 1"
-    yield case("equal bounds", numbers(0.0), numbers(1.0), numbers(1.0)).kink().disagrees(forward=told)
+    yield (
+        case("equal bounds", numbers(0.0), numbers(1.0), numbers(1.0))
+        .kink()
+        .disagrees(forward=told)
+    )
     yield case("repeated bounds", normal(3, 4), normal(4) - 1, normal(3, 1) + 1)
 
 
@@ -90,7 +98,9 @@ def chosen():
 
 @edges("masked_fill")
 def filled():
-    yield case("a tensor for the value", normal(2, 3), torch.tensor([True, False, True]), number(2.0))
+    yield case(
+        "a tensor for the value", normal(2, 3), torch.tensor([True, False, True]), number(2.0)
+    )
     yield case("nothing masked", normal(2), torch.tensor([False, False]), 1.0)
 
 

@@ -53,8 +53,20 @@ def adaptive_avg_pool3d():
 @edges("nn.functional.interpolate.linear")
 def linear():
     for corners in (False, True):
-        yield case(f"fewer, align_corners={corners}", normal(1, 2, 7), 3, mode="linear", align_corners=corners)
-        yield case(f"one, align_corners={corners}", normal(1, 2, 4), 1, mode="linear", align_corners=corners)
+        yield case(
+            f"fewer, align_corners={corners}",
+            normal(1, 2, 7),
+            3,
+            mode="linear",
+            align_corners=corners,
+        )
+        yield case(
+            f"one, align_corners={corners}",
+            normal(1, 2, 4),
+            1,
+            mode="linear",
+            align_corners=corners,
+        )
     yield case("a factor", normal(1, 2, 5), scale_factor=1.7, mode="linear")
     told = "a factor, recomputed"
     yield case(told, normal(1, 2, 5), scale_factor=1.7, mode="linear", recompute_scale_factor=True)

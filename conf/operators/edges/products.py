@@ -60,22 +60,35 @@ def linear():
 
 @edges("addmm")
 def addmm():
-    yield case("beta and alpha, a row added", normal(4), normal(2, 3), normal(3, 4), beta=0.5, alpha=-2)
+    yield case(
+        "beta and alpha, a row added", normal(4), normal(2, 3), normal(3, 4), beta=0.5, alpha=-2
+    )
 
 
 @edges("baddbmm")
 def baddbmm():
-    yield case("beta and alpha, repeated", normal(1, 4), normal(5, 2, 3), normal(5, 3, 4), beta=0.5, alpha=-2)
+    yield case(
+        "beta and alpha, repeated",
+        normal(1, 4),
+        normal(5, 2, 3),
+        normal(5, 3, 4),
+        beta=0.5,
+        alpha=-2,
+    )
 
 
 @edges("addbmm")
 def addbmm():
-    yield case("beta and alpha, repeated", normal(4), normal(5, 2, 3), normal(5, 3, 4), beta=0.5, alpha=-2)
+    yield case(
+        "beta and alpha, repeated", normal(4), normal(5, 2, 3), normal(5, 3, 4), beta=0.5, alpha=-2
+    )
 
 
 @edges("addmv")
 def addmv():
-    yield case("beta and alpha, a number added", normal(), normal(2, 3), normal(3), beta=0.5, alpha=-2)
+    yield case(
+        "beta and alpha, a number added", normal(), normal(2, 3), normal(3), beta=0.5, alpha=-2
+    )
 
 
 @edges("addr")
@@ -100,7 +113,9 @@ def einsum():
 
 @edges("nn.functional.bilinear")
 def bilinear():
-    yield case("two leading dimensions", normal(2, 4, 3), normal(2, 4, 5), normal(6, 3, 5), normal(6))
+    yield case(
+        "two leading dimensions", normal(2, 4, 3), normal(2, 4, 5), normal(6, 3, 5), normal(6)
+    )
     yield case("no bias", normal(4, 3), normal(4, 5), normal(6, 3, 5))
 
 

@@ -26,7 +26,9 @@ def multiplied():
 @edges("var", "std", "var_mean", "std_mean")
 def spread_out():
     yield case("correction=0, along the first", normal(4, 3), 0, correction=0)
-    yield case("correction=2, two dimensions, kept", normal(2, 3, 4), (0, 2), keepdim=True, correction=2)
+    yield case(
+        "correction=2, two dimensions, kept", normal(2, 3, 4), (0, 2), keepdim=True, correction=2
+    )
     yield case("unbiased=False", normal(4, 3), 1, unbiased=False)
 
 

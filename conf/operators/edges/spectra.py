@@ -53,5 +53,3 @@ def polar():
 def angle():
     yield case("on the axes", numbers(1, 2, -3)).real()
     yield case("one number", number(2.0))
-
-

@@ -64,7 +64,6 @@ class Rule:
         return {name: own[name] for name in own if name in found}
 
 
-
 def rule(
     *entries: str,
     latex: str,
@@ -155,4 +154,3 @@ def _found(entry: str) -> tuple[str, Callable]:
             if callable(found):
                 return ".".join((name, *words[:end])), found
     raise ValueError(f"{entry} names no function of torch and no method of torch.Tensor")
-

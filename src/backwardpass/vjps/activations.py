@@ -134,8 +134,8 @@ def selu(g, y, input, inplace=False):
 )
 def gelu(g, y, input, *, approximate="none"):
     r"""
-    $y = x\,\Phi(x)$ with the normal distribution $\Phi$ and its density $\varphi$: the product rule.
-    With `approximate="tanh"` $\Phi$ is replaced by $\tfrac12(1 + \tanh u)$,
+    $y = x\,\Phi(x)$ with the normal distribution $\Phi$ and its density $\varphi$: the product
+    rule. With `approximate="tanh"` $\Phi$ is replaced by $\tfrac12(1 + \tanh u)$,
     $u = \sqrt{2/\pi}\,(x + 0.044715\,x^3)$, whose derivative
     $\tfrac12 (1 - \tanh^2 u)\,u'$ takes the place of $\varphi$.
     """

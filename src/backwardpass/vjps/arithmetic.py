@@ -58,9 +58,7 @@ def pow_(g, y, input, exponent):
     return {"input": onto(dx, input), "exponent": onto(dp, exponent)}
 
 
-@rule(
-    "reciprocal", latex=r"\bar x = -\bar y \odot (y^2)^*", saved="y", domain="x not 0"
-)
+@rule("reciprocal", latex=r"\bar x = -\bar y \odot (y^2)^*", saved="y", domain="x not 0")
 def reciprocal(g, y, input):
     return {"input": -g * (y * y).conj()}
 

@@ -1,4 +1,4 @@
-"""Convolution, for any number of dimensions: a sum of products, one for each place in the kernel."""
+"""Convolution, for any number of dimensions: a sum of products, one a place in the kernel."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -58,12 +58,13 @@ def _padded(x: Tensor, margins, sign: int = 1) -> Tensor:
 def conv(g, y, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     r"""
     For one place $k$ in the kernel the convolution is a product of the matrix $W_{\cdot\cdot k}$
-    with the entries of the padded $x$ that $k$ meets, one every $s$, from $dk$ on. So both gradients
+    with the entries of the padded $x$ that $k$ meets, one every $s$, from $dk$ on. So both
+    gradients
     are those of a product, place by place: $\bar W_{\cdot\cdot k}$ is $\bar y$ times the entries
     met, and $W_{\cdot\cdot k}^{\mathsf H} \bar y$ is added where they stand. Entries that no window
     reaches keep 0; the padding's own gradient is cut off.
     """
-    *kernel, = weight.shape[2:]
+    (*kernel,) = weight.shape[2:]
     n = len(kernel)
     stride, dilation = _each(stride, n), _each(dilation, n)
     x, g = (input, g) if input.ndim == n + 2 else (input.unsqueeze(0), g.unsqueeze(0))
@@ -102,7 +103,7 @@ def conv_transpose(g, y, input, weight, bias=None, stride=1, padding=0, output_p
     cut off is put back as zeros; the rows that `output_padding` adds got nothing from $x$, only the
     bias.
     """
-    *kernel, = weight.shape[2:]
+    (*kernel,) = weight.shape[2:]
     n = len(kernel)
     stride, dilation, padding = _each(stride, n), _each(dilation, n), _each(padding, n)
     batched = input.ndim == n + 2

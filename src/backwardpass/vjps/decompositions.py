@@ -18,8 +18,8 @@ SEEGER = "Seeger and others, Auto-differentiating linear algebra, 2017"
 def cholesky(g, y, A, *, upper=False):
     r"""
     $dA = dL\,L^{\mathsf H} + L\,dL^{\mathsf H}$, so
-    $L^{-1} dA\,L^{-\mathsf H} = M + M^{\mathsf H}$ with $M = L^{-1} dL$ lower triangular: $M$ is its
-    lower triangle, the diagonal halved. Pulled back, $\bar L$ gives $M$ the lower triangle of
+    $L^{-1} dA\,L^{-\mathsf H} = M + M^{\mathsf H}$ with $M = L^{-1} dL$ lower triangular: $M$ is
+    its lower triangle, the diagonal halved. Pulled back, $\bar L$ gives $M$ the lower triangle of
     $L^{\mathsf H} \bar L$, which is made Hermitian with its diagonal halved, and $L^{-1}$ on both
     sides goes over as $L^{-\mathsf H}$ and $L^{-1}$. Only one triangle of $A$ is read; among the
     gradients that agree on Hermitian steps PyTorch returns the Hermitian one, and so does this.
@@ -87,7 +87,8 @@ def hermitian_part(x):
 def eigh(g, y, A, UPLO="L"):
     r"""
     $A V = V \Lambda$ with $V^{\mathsf H} V = I$. Put $dV = V \Omega$, $\Omega$ skew-Hermitian, and
-    $M = V^{\mathsf H} dA\,V$: then $M = d\Lambda + \Omega \Lambda - \Lambda \Omega$. The diagonal is
+    $M = V^{\mathsf H} dA\,V$: then $M = d\Lambda + \Omega \Lambda - \Lambda \Omega$. The diagonal
+    is
     $d\lambda_i = M_{ii}$, the rest $\Omega_{ij} = M_{ij}/(\lambda_j - \lambda_i)$; the diagonal of
     $\Omega$ is the phase, chosen freely, and a loss that is well defined does not see it. So
     $\bar M = \mathrm{diag}(\bar\lambda) + (V^{\mathsf H}\bar V)_{ij}/(\lambda_j - \lambda_i)$; its
@@ -125,9 +126,10 @@ def svd(g, y, A, full_matrices=True, *, driver=None):
     Put $dU = U \Omega + U_\perp \cdots$ and $dV$ likewise, and $M = U^{\mathsf H} dA\,V$. Then
     $M = \Omega \Sigma + d\Sigma - \Sigma \Omega'$ with $\Omega, \Omega'$ skew-Hermitian. The
     diagonal gives $d\sigma_i = \mathrm{Re}\,M_{ii}$; the rest, with its adjoint, two equations for
-    $\Omega_{ij}$ and $\Omega'_{ij}$ whose determinant is $\sigma_j^2 - \sigma_i^2$. Pulled back they
-    give the first term; the imaginary part of $M_{ii}$ turns the phase of a pair of vectors, half of
-    it each. Where $A$ is not square, $U$ also moves out of its own span, by
+    $\Omega_{ij}$ and $\Omega'_{ij}$ whose determinant is $\sigma_j^2 - \sigma_i^2$. Pulled back
+    they
+    give the first term; the imaginary part of $M_{ii}$ turns the phase of a pair of vectors, half
+    of it each. Where $A$ is not square, $U$ also moves out of its own span, by
     $(I - U U^{\mathsf H})\,dA\,V \Sigma^{-1}$, and $V$ by
     $(I - V V^{\mathsf H})\,dA^{\mathsf H}\,U \Sigma^{-1}$: the terms behind the dots.
     """

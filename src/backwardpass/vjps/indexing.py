@@ -88,7 +88,8 @@ def scatter(g, y, input, dim, index, src=None, *, value=None, reduce=None):
     "scatter_reduce.amin",
     "scatter_reduce.prod",
     name="scatter_reduce",
-    latex=r"\bar x = \bar y\,\partial_x r, \quad \bar s = \mathrm{gather}(\bar y, k)\,\partial_s r, "
+    latex=r"\bar x = \bar y\,\partial_x r, \quad "
+    r"\bar s = \mathrm{gather}(\bar y, k)\,\partial_s r, "
     r"\qquad r = \text{sum, mean, amax, amin or prod of } x_i \text{ and the } s_j \text{ at } i",
     saved="x, s, k, y",
     kinks="amax and amin: ties share equally, x among them; prod: the product of the others, "

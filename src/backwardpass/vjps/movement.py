@@ -9,7 +9,9 @@ from backwardpass.vjps._shared import moved_back, numbered
 COPIES = r"\bar x_i = \sum_{\text{copies of } x_i} \bar y"
 
 
-@rule("cat", latex=r"\bar x_k = \bar y[\text{its piece}]", saved="nothing", also="concat concatenate")
+@rule(
+    "cat", latex=r"\bar x_k = \bar y[\text{its piece}]", saved="nothing", also="concat concatenate"
+)
 def cat(g, y, tensors, dim=0):
     lengths = [0 if x.shape == (0,) else x.shape[dim] for x in tensors]
     pieces = zip(g.split(lengths, dim), tensors, strict=True)

@@ -22,7 +22,9 @@ CENTRED = (
     r"\bar x = r\,\Big(\hat g - \overline{\hat g} - \hat x\;\overline{\hat g \odot \hat x}\Big), "
     r"\quad \hat g = \bar y \odot \gamma"
 )
-PARAMETERS = r"\qquad \bar\gamma = \textstyle\sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y"
+PARAMETERS = (
+    r"\qquad \bar\gamma = \textstyle\sum \bar y \odot \hat x, \quad \bar\beta = \sum \bar y"
+)
 
 
 @rule(

@@ -1,4 +1,4 @@
-"""Functions with a kink: which slope PyTorch takes there is a convention, and stands in each row."""
+"""Functions with a kink: which slope PyTorch takes there is a convention, told in each row."""
 
 import torch
 
@@ -36,9 +36,7 @@ def sgn(g, y, input):
     return {"input": torch.where(input == 0, 0, across)}
 
 
-@rule(
-    "sign", latex=r"\bar x = 0", saved="nothing", kinks="0 at 0 too, where the function jumps"
-)
+@rule("sign", latex=r"\bar x = 0", saved="nothing", kinks="0 at 0 too, where the function jumps")
 def sign(g, y, input):
     return {"input": 0 * g}
 
@@ -220,4 +218,3 @@ def masked_fill(g, y, input, mask, value):
 )
 def nan_to_num(g, y, input, nan=None, posinf=None, neginf=None):
     return {"input": g * input.isfinite()}
-

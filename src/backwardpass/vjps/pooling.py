@@ -163,10 +163,8 @@ def _interpolation(mode: str, length: int, out: int, scale: float | None, corner
     if mode in ("nearest", "nearest-exact"):
         at = ((p if mode == "nearest" else p + 0.5) * step).floor()
         return _weights(length, [(at, torch.ones(out))])
-    if corners:
-        at = p * ((length - 1) / (out - 1) if out > 1 else 0)
-    else:
-        at = (p + 0.5) * step - 0.5
+    between = (length - 1) / max(out - 1, 1)
+    at = p * between if corners else (p + 0.5) * step - 0.5
     if mode == "bicubic":
         t, first = at - at.floor(), at.floor()
         return _weights(length, [(first + k, _cubic(t - k)) for k in (-1, 0, 1, 2)])
@@ -219,7 +217,11 @@ def interpolate(g, y, input, size=None, scale_factor=None, mode="nearest", align
     n = input.ndim - 2
     scales = [None] * n
     if scale_factor is not None and not recompute_scale_factor and mode != "area":
-        scales = _each(scale_factor, n) if isinstance(scale_factor, (tuple, list)) else [scale_factor] * n
+        scales = (
+            _each(scale_factor, n)
+            if isinstance(scale_factor, (tuple, list))
+            else [scale_factor] * n
+        )
     sizes = zip(input.shape[2:], g.shape[2:], scales, strict=True)
     matrices = [_interpolation(mode, *size, bool(align_corners)) for size in sizes]
     return {"input": _separable(g, matrices)}

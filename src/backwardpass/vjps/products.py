@@ -20,8 +20,8 @@ def matmul(g, y, input, other):
     $dY = dA\,B + A\,dB$. With the scalar product $\langle P, Q\rangle =
     \mathrm{Re}\,\mathrm{tr}(P^{\mathsf H} Q)$,
     $\langle \bar Y, dA\,B\rangle = \langle \bar Y B^{\mathsf H}, dA\rangle$ and
-    $\langle \bar Y, A\,dB\rangle = \langle A^{\mathsf H}\bar Y, dB\rangle$. A vector is a matrix with
-    one row or one column; a batch dimension that was broadcast is summed.
+    $\langle \bar Y, A\,dB\rangle = \langle A^{\mathsf H}\bar Y, dB\rangle$. A vector is a matrix
+    with one row or one column; a batch dimension that was broadcast is summed.
     """
     A = input if input.ndim > 1 else input.unsqueeze(0)
     B = other if other.ndim > 1 else other.unsqueeze(-1)
@@ -33,23 +33,38 @@ def matmul(g, y, input, other):
     }
 
 
-@rule("mm", latex=r"\bar A = \bar Y B^{\mathsf H}, \qquad \bar B = A^{\mathsf H} \bar Y", saved="A, B")
+@rule(
+    "mm", latex=r"\bar A = \bar Y B^{\mathsf H}, \qquad \bar B = A^{\mathsf H} \bar Y", saved="A, B"
+)
 def mm(g, y, input, mat2):
     return {"input": g @ mat2.mH, "mat2": input.mH @ g}
 
 
-@rule("bmm", latex=r"\bar A = \bar Y B^{\mathsf H}, \qquad \bar B = A^{\mathsf H} \bar Y", saved="A, B")
+@rule(
+    "bmm",
+    latex=r"\bar A = \bar Y B^{\mathsf H}, \qquad \bar B = A^{\mathsf H} \bar Y",
+    saved="A, B",
+)
 def bmm(g, y, input, mat2):
     return {"input": g @ mat2.mH, "mat2": input.mH @ g}
 
 
-@rule("mv", latex=r"\bar A = \bar y\,v^{\mathsf H}, \qquad \bar v = A^{\mathsf H} \bar y", saved="A, v")
+@rule(
+    "mv",
+    latex=r"\bar A = \bar y\,v^{\mathsf H}, \qquad \bar v = A^{\mathsf H} \bar y",
+    saved="A, v",
+)
 def mv(g, y, input, vec):
     return {"input": g.outer(vec.conj()), "vec": input.mH @ g}
 
 
-@rule("dot", "inner", latex=r"\bar a = \bar y\,b^*, \qquad \bar b = \bar y\,a^*", saved="a, b",
-      name="dot")
+@rule(
+    "dot",
+    "inner",
+    latex=r"\bar a = \bar y\,b^*, \qquad \bar b = \bar y\,a^*",
+    saved="a, b",
+    name="dot",
+)
 def dot(g, y, input, other):
     if input.ndim == 0 or other.ndim == 0:
         return {"input": onto(g * other.conj(), input), "other": onto(g * input.conj(), other)}
@@ -57,8 +72,9 @@ def dot(g, y, input, other):
     rows, more = g.flatten(n) if g.ndim > n else g.unsqueeze(-1), other.reshape(-1, other.shape[-1])
     return {
         "input": (rows @ more.conj()).reshape(input.shape),
-        "other": (rows.reshape(-1, len(more)).mT @ input.reshape(-1, input.shape[-1]).conj())
-        .reshape(other.shape),
+        "other": (
+            rows.reshape(-1, len(more)).mT @ input.reshape(-1, input.shape[-1]).conj()
+        ).reshape(other.shape),
     }
 
 
@@ -203,7 +219,9 @@ def _operand(k, g, terms, right, operands, size):
     grad = torch.einsum(equation, *(v for _, v in factors)).expand([size[c] for c in wanted])
     if wanted != terms[k]:  # a repeated index reads a diagonal: write on it
         whole = grad.new_zeros([size[c] for c in terms[k]])
-        axes = [torch.arange(size[c]).reshape([-1 if c == d else 1 for d in wanted]) for c in terms[k]]
+        axes = [
+            torch.arange(size[c]).reshape([-1 if c == d else 1 for d in wanted]) for c in terms[k]
+        ]
         whole[tuple(axes)] = grad
         grad = whole
     return onto(grad, x)

@@ -54,7 +54,9 @@ def prod(g, y, input, dim=None, keepdim=False, *, dtype=None):
     if dim is None or input.ndim == 0:
         flat = product_of_others(input.reshape(-1), 0)
         return {"input": onto(g * flat.conj().reshape(input.shape), input)}
-    return {"input": onto(spread(g, input, dim, keepdim) * product_of_others(input, dim).conj(), input)}
+    return {
+        "input": onto(spread(g, input, dim, keepdim) * product_of_others(input, dim).conj(), input)
+    }
 
 
 def _centred(x, dim, unbiased, correction):

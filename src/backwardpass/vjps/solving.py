@@ -52,7 +52,8 @@ def pinv(g, y, A, *, atol=None, rtol=None, hermitian=False):
 def solve(g, y, A, B, *, left=True):
     r"""
     $dA\,X + A\,dX = dB$, so $dX = A^{-1}(dB - dA\,X)$: $\bar B$ solves the adjoint system, and $A$
-    gets $-\bar B X^{\mathsf H}$. With `left=False`, $X A = B$, sides change: $-X^{\mathsf H} \bar B$.
+    gets $-\bar B X^{\mathsf H}$. With `left=False`, $X A = B$, sides change: $-X^{\mathsf H} \bar
+    B$.
     """
     is_vector = B.ndim == 1 or B.shape == A.shape[:-1]
     if is_vector:
@@ -68,7 +69,7 @@ def solve(g, y, A, B, *, left=True):
     r"\bar A = -\mathrm{tri}(\bar B X^{\mathsf H})",
     saved="A, X",
     domain="no zero on the diagonal",
-    kinks="entries outside the triangle are not read, and get 0; unitriangular: nor is the diagonal",
+    kinks="entries outside the triangle are not read, and get 0; unitriangular: the diagonal too",
 )
 def solve_triangular(g, y, A, B, *, upper, left=True, unitriangular=False):
     dB = torch.linalg.solve_triangular(
@@ -116,8 +117,8 @@ def cholesky_inverse(g, y, L, upper=False):
 def det(g, y, A):
     r"""
     The determinant is linear in each entry, with the cofactor for a slope. From
-    $A = U \Sigma V^{\mathsf H}$ and $\mathrm{cof}(PQ) = \mathrm{cof}(P)\,\mathrm{cof}(Q)$ follows the
-    formula above: a unitary matrix has $\mathrm{cof}(U) = \det(U)\,U^*$, and a diagonal one the
+    $A = U \Sigma V^{\mathsf H}$ and $\mathrm{cof}(PQ) = \mathrm{cof}(P)\,\mathrm{cof}(Q)$ follows
+    the formula above: a unitary matrix has $\mathrm{cof}(U) = \det(U)\,U^*$, and a diagonal one the
     products of the other entries. No division occurs.
     """
     if A.numel() == 0:

@@ -57,8 +57,8 @@ def polar(g, y, abs, angle):
 )
 def angle(g, y, input):
     r"""
-    $\varphi = \mathrm{Im} \log x$, so $d\varphi = \mathrm{Im}(dx/x) = \mathrm{Re}(-i\,dx/x)$, and the
-    cotangent is $\bar y\,(-i/x)^* = \bar y\,i\,x/|x|^2$.
+    $\varphi = \mathrm{Im} \log x$, so $d\varphi = \mathrm{Im}(dx/x) = \mathrm{Re}(-i\,dx/x)$, and
+    the cotangent is $\bar y\,(-i/x)^* = \bar y\,i\,x/|x|^2$.
     """
     if not input.is_complex():
         return {"input": 0 * g}

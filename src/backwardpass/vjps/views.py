@@ -20,7 +20,15 @@ def expand(g, y, input, *sizes):
     return {"input": onto(g, input)}
 
 
-@rule("reshape", "view", "reshape_as", "view_as", name="reshape, view", latex=RESHAPED, saved="nothing")
+@rule(
+    "reshape",
+    "view",
+    "reshape_as",
+    "view_as",
+    name="reshape, view",
+    latex=RESHAPED,
+    saved="nothing",
+)
 def reshape(g, y, input, *shape):
     return {"input": g.reshape(input.shape)}
 
@@ -161,6 +169,10 @@ def view_as_real(g, y, input):
     return {"input": torch.view_as_complex(g.contiguous())}
 
 
-@rule("view_as_complex", latex=r"\bar x = (\mathrm{Re}\,\bar z,\ \mathrm{Im}\,\bar z)", saved="nothing")
+@rule(
+    "view_as_complex",
+    latex=r"\bar x = (\mathrm{Re}\,\bar z,\ \mathrm{Im}\,\bar z)",
+    saved="nothing",
+)
 def view_as_complex(g, y, input):
     return {"input": torch.view_as_real(g)}
