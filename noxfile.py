@@ -64,6 +64,12 @@ def linkcheck(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def mutants(session: nox.Session) -> None:
+    """Change each hand-derived gradient, one place at a time, and see that a comparison fails."""
+    run(session, "conf/mutants.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time trace against other packages, then builds against their limits; -- peers, -- builds."""
     wanted = [part for part in ("peers", "builds") if part in session.posargs]
