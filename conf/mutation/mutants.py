@@ -86,7 +86,8 @@ class Target:
 def of_part(name: str, source: str, part: Part, tree: ast.Module | None = None) -> list[Mutant]:
     """All mutants of one part."""
     loops = counting_names(tree or ast.parse(source))
-    found = [m for expression in part.expressions for m in mutations(expression, loops)]
+    assigned = isinstance(part.statement, ast.Assign | ast.AugAssign | ast.Return)
+    found = [m for expression in part.expressions for m in mutations(expression, loops, assigned)]
     if isinstance(part.statement, ast.AugAssign):
         found += augmented(part.statement)
     if part.droppable:

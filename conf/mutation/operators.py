@@ -58,6 +58,7 @@ NOT_NUMBERS = {
     "fromkeys", "format", "join", "open", "getattr", "isinstance", "map", "filter", "slice",
     "append", "extend", "update", "setdefault", "pop", "partial", "Generator", "manual_seed",
     "frozenset", "qr", "svd", "eigh", "eig", "slogdet", "tolist", "backward", "unbind",
+    "detach", "clone", "item", "double", "float", "requires_grad_", "numpy", "contiguous",
     "defaultdict", "bool", "vjp", "jvp", "grad", "nonzero", "size", "any", "all", "is_leaf",
 }  # fmt: skip
 
@@ -78,17 +79,25 @@ class Mutation:
         return f"{self.old} → {self.new}"
 
 
-def mutations(expression: ast.expr, loop_names: frozenset[str] = frozenset()) -> list[Mutation]:
+def mutations(
+    expression: ast.expr, loop_names: frozenset[str] = frozenset(), assigned: bool = False
+) -> list[Mutation]:
     """Every mutation of ``expression``, in the order of the source, none of them twice.
 
     ``loop_names`` are names that count: where one is an index, its neighbour is a mutation.
+    With ``assigned`` the expression is what a name will stand for, and a bare name in it may lack
+    its sign.
 
     >>> for m in mutations(ast.parse("2 * x.T", mode="eval").body):
     ...     print(f"{m.kind}: {m}")
+    sign: 2 * x.T → -(2 * x.T)
     operator: 2 * x.T → 2 / x.T
-    swapped: ...
+    factor: 2 * x.T → 2
+    factor: 2 * x.T → x.T
+    constant: 2 → 3
+    transpose: x.T → x
     """
-    found = [*_signs(expression), *_walk(expression, loop_names)]
+    found = [*_signs(expression, assigned), *_walk(expression, loop_names)]
     unique = {}
     for m in found:
         place = (m.node.lineno, m.node.col_offset, m.node.end_lineno, m.node.end_col_offset, m.new)
@@ -110,22 +119,24 @@ def augmented(statement: ast.AugAssign) -> Iterator[Mutation]:
         yield Mutation(statement, ast.unparse(new), "operator")
 
 
-def _signs(value: ast.expr) -> Iterator[Mutation]:
+def _signs(value: ast.expr, assigned: bool) -> Iterator[Mutation]:
     """A minus before each number that ``value`` computes, inside tuples and mappings too."""
     match value:
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
             for part in parts:
-                yield from _signs(part)
+                yield from _signs(part, assigned)
         case ast.Dict(values=parts):
             for part in parts:
-                yield from _signs(part)
+                yield from _signs(part, assigned)
         case ast.ListComp(elt=part) | ast.GeneratorExp(elt=part) | ast.DictComp(value=part):
-            yield from _signs(part)
+            yield from _signs(part, assigned)
         case ast.Lambda(body=part):
-            yield from _signs(part)
+            yield from _signs(part, assigned)
         case ast.IfExp(body=one, orelse=other):
-            yield from _signs(one)
-            yield from _signs(other)
+            yield from _signs(one, assigned)
+            yield from _signs(other, assigned)
+        case ast.Name() | ast.Subscript() | ast.Attribute() if assigned:
+            yield _negated(value)
         case ast.BinOp() if not _textual(value):
             yield _negated(value)
         case ast.Call() if _called(value) not in NOT_NUMBERS and _is_tensor_call(value):

@@ -139,6 +139,7 @@ class Script:
     def __post_init__(self) -> None:
         self.tree = ast.parse(self.source)
         self.skipped = plotting(self.tree, self.source)
+        self.given: list[Part] = []  # what autograd's side depends on too
         self.globals = {"__name__": "__main__", "__doc__": ""}
 
     @classmethod
@@ -234,9 +235,10 @@ class Script:
             found.append((mutant, self.outcome(mutant, at, index, so_far, whole, limit)))
             given = part.shared and any(o is Outcome.MOVED for _, o in found)
             if given and len(found) >= PROBES:
-                return []
+                break
         outcomes = {outcome for _, outcome in found}
         if part.shared and (Outcome.MOVED in outcomes or Outcome.COMPARISON not in outcomes):
+            self.given.append(part)
             return []
         return [(mutant, outcome) for mutant, outcome in found if outcome is not Outcome.MOVED]
 

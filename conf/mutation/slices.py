@@ -81,13 +81,27 @@ def hand_side(tree: ast.Module, lines: Iterable[int] | None = None) -> list[Part
     for criterion in chosen:
         hand |= _closure(criterion.hand, criterion.function)
         autograd |= _closure(criterion.autograd, criterion.function)
-    parts = [
-        Part(unit.node, unit.expressions, unit.droppable, unit in autograd)
-        for unit in hand
-        if unit.expressions or unit.droppable
-    ]
+    parts = []
+    for unit in hand:
+        if unit not in autograd:
+            if unit.expressions or unit.droppable:
+                parts.append(Part(unit.node, unit.expressions, unit.droppable, False))
+            continue
+        # One of several values that stand side by side may be by hand, and the others not.
+        parts += [Part(unit.node, (e,), False, True) for e in _elements(unit.expressions)]
+        if unit.droppable:
+            parts.append(Part(unit.node, (), True, True))
     parts += [Part(c.statement, (c.call.args[0],), False, False) for c in chosen]
     return sorted(parts, key=_position)
+
+
+def _elements(expressions: Iterable[ast.expr]) -> Iterator[ast.expr]:
+    for expression in expressions:
+        match expression:
+            case ast.Tuple(elts=values) | ast.List(elts=values) | ast.Dict(values=values):
+                yield from _elements(values)
+            case _:
+                yield expression
 
 
 def _chosen(call: ast.Call, lines: Iterable[int] | None) -> bool:

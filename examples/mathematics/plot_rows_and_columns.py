@@ -135,7 +135,7 @@ plt.show()
 # Neither could be mistaken for the other here.
 
 u = torch.tensor([2.0, -1.0, 0.5], dtype=torch.float64)
-v = torch.tensor([0.5, 1.0, -2.0, 3.0], dtype=torch.float64)
+v = torch.tensor([0.5, 1.5, -2.0, 3.0], dtype=torch.float64)
 uJ = u[0] * J[0] + u[1] * J[1] + u[2] * J[2]
 Jv = v[0] * J[:, 0] + v[1] * J[:, 1] + v[2] * J[:, 2] + v[3] * J[:, 3]
 (vjp,) = torch.autograd.grad(y, x, u, retain_graph=True)
