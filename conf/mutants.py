@@ -142,7 +142,10 @@ def report(judged, chosen, keys, before, problems, options, seconds) -> int:
     write_full(judged)
     if rows:
         print(f"\n{results.table(rows)}")
-    print(f"\n{len(judged)} measured in {seconds:.0f} s, {len(rows) - len(judged)} kept")
+    print(
+        f"\n{len(judged)} measured in {seconds:.0f} s, "
+        f"{len(rows.keys() - judged.keys())} kept from before"
+    )
     if options.check and as_kept(rows) != as_kept(before):
         different = sorted(n for n in rows.keys() | before.keys() if rows.get(n) != before.get(n))
         problems.append(

@@ -13,8 +13,8 @@ class Outcome(IntEnum):
     """What became of a mutant; the number is the exit status of the child that ran it."""
 
     SURVIVED = 0
-    COMPARISON = 81  # a comparison by hand raised
-    EQUALITY = 82  # only a comparison of two tensors raised
+    COMPARISON = 81  # a comparison by hand was the first to fail
+    EQUALITY = 82  # a comparison of two tensors was the first to fail
     RAISED = 83  # anything else raised, a plain assert included, before a comparison did
     TIMED_OUT = 84  # it ran longer than the limit
     MOVED = 85  # the other side of the comparison moved with it: not a change by hand

@@ -1,4 +1,4 @@
-"""The wrong formulas that lie next to a right one: each mutation changes one place of one expression.
+"""The wrong formulas next to a right one: a mutation changes one place of one expression.
 
 A mutation is text put in place of text, so that a mutant keeps the lines of its source.
 """
@@ -32,9 +32,9 @@ FUNCTIONS = {a: b for pair in SWAPS for a, b in (pair, pair[::-1])} | {
 }  # fmt: skip
 # Calls that give back something of the same shape: without them, the formula lacks a step.
 DROPPABLE = {
-    "flip", "roll", "tril", "triu", "neg", "abs", "sign", "square", "sqrt", "reciprocal", "conj",
-    "cumsum", "exp", "log", "sin", "cos", "tanh", "sigmoid", "relu", "softmax", "reversed",
-    "fliplr", "flipud", "clamp", "log_softmax", "rsqrt",
+    "flip", "roll", "tril", "triu", "neg", "abs", "sign", "square", "sqrt", "reciprocal",
+    "conj", "cumsum", "exp", "log", "sin", "cos", "tanh", "sigmoid", "relu", "softmax",
+    "reversed", "fliplr", "flipud", "clamp", "log_softmax", "rsqrt",
 }  # fmt: skip
 TRANSPOSES = {"t", "transpose", "permute", "swapaxes", "swapdims", "movedim", "adjoint"}
 TRANSPOSED = {"T", "mT", "H", "mH"}
@@ -53,13 +53,14 @@ ORDERED = {"matmul", "outer", "mm", "bmm", "mv", "solve", "sub", "div", "pow", "
            "chain_matmul", "cross", "ger", "true_divide", "tensordot", "dot_general"}  # fmt: skip
 # Values that are no numbers: a sign in front of them would only raise.
 NOT_NUMBERS = {
-    "zeros", "zeros_like", "new_zeros", "empty", "len", "range", "zip", "enumerate", "dict", "list", "tuple", "set", "str", "sorted",
-    "reversed", "iter", "next", "items", "keys", "values", "split", "unbind", "chunk", "topk",
-    "fromkeys", "format", "join", "open", "getattr", "isinstance", "map", "filter", "slice",
-    "append", "extend", "update", "setdefault", "pop", "partial", "Generator", "manual_seed",
-    "frozenset", "qr", "svd", "eigh", "eig", "slogdet", "tolist", "backward", "unbind",
-    "detach", "clone", "item", "double", "float", "requires_grad_", "numpy", "contiguous",
-    "defaultdict", "bool", "vjp", "jvp", "grad", "nonzero", "size", "any", "all", "is_leaf",
+    "zeros", "zeros_like", "new_zeros", "empty", "len", "range", "zip", "enumerate", "dict",
+    "list", "tuple", "set", "str", "sorted", "reversed", "iter", "next", "items", "keys",
+    "values", "split", "unbind", "chunk", "topk", "fromkeys", "format", "join", "open",
+    "getattr", "isinstance", "map", "filter", "slice", "append", "extend", "update",
+    "setdefault", "pop", "partial", "Generator", "manual_seed", "frozenset", "qr", "svd",
+    "eigh", "eig", "slogdet", "tolist", "backward", "detach", "clone", "item", "double",
+    "float", "requires_grad_", "numpy", "contiguous", "defaultdict", "bool", "vjp", "jvp",
+    "grad", "nonzero", "size", "any", "all", "is_leaf",
 }  # fmt: skip
 
 

@@ -50,8 +50,8 @@ class Record:
             f"examples/{self.script}.py:{self.line}: {self.kind}: no comparison notices\n"
             f"    {self.text}\n"
             f"    {self.change}\n"
-            "  Let the data or the shapes tell the two apart: no zeros or ones, no equal sizes, no\n"
-            "  symmetry, every result compared. If both compute the same for any data, add to\n"
+            "  Let the data or the shapes tell the two apart: no zeros or ones, no equal sizes,\n"
+            "  no symmetry, every result compared. If both compute the same for any data, add to\n"
             f"  {EQUIVALENT.name}:\n{self.entry()}"
         )
 
@@ -76,7 +76,11 @@ class Equivalent:
     reason: str
 
     def matches(self, record: Record) -> bool:
-        return (self.script, self.line, self.mutation) == (record.script, record.text, record.change)
+        return (self.script, self.line, self.mutation) == (
+            record.script,
+            record.text,
+            record.change,
+        )
 
 
 def equivalents(path: Path = EQUIVALENT) -> list[Equivalent]:
@@ -183,7 +187,7 @@ def kept(path: Path = MEASURED) -> dict[str, dict]:
 
 def as_text(rows: dict[str, dict]) -> str:
     """``mutants.json``: a line for each target, so that two changes merge."""
-    lines = [f'  {json.dumps(name)}: {json.dumps(rows[name])}' for name in sorted(rows)]
+    lines = [f"  {json.dumps(name)}: {json.dumps(rows[name])}" for name in sorted(rows)]
     return '{"targets": {\n' + ",\n".join(lines) + "\n}}\n"
 
 

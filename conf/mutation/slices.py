@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 # Calls that stand alone as a statement and change none of their arguments.
-PURE = {"print", "assert_close", "show", "savefig", "manual_seed", "set_default_dtype", "filterwarnings",
-        "simplefilter", "seed", "collect", "set_printoptions"}  # fmt: skip
+PURE = {"print", "assert_close", "show", "savefig", "manual_seed", "set_default_dtype",
+        "filterwarnings",        "simplefilter", "seed", "collect", "set_printoptions"}  # fmt: skip
 # Attributes that come into being by a backward pass.
 STORED = {"grad"}
 PASSES = {"backward"}
@@ -255,7 +255,9 @@ class Flow:
         for name, argument in given.items():
             if name in function.arguments:
                 needed = {u for n in names(argument) for u in self.env.get(n, ())}
-                if any(isinstance(n, ast.Attribute) and n.attr in STORED for n in ast.walk(argument)):
+                if any(
+                    isinstance(n, ast.Attribute) and n.attr in STORED for n in ast.walk(argument)
+                ):
                     needed |= self.env.get(GRADIENTS, frozenset())
                 written = self.units.setdefault((call, name), Unit(reader.node, (argument,)))
                 written.needs |= needed | set(self.control)
@@ -271,9 +273,7 @@ class Flow:
         """``unit`` updates what ``name`` stands for, and its other names."""
         if name is None:
             return
-        if self.function is not None and (
-            name in self.function.parameters or name not in self.env
-        ):
+        if self.function is not None and (name in self.function.parameters or name not in self.env):
             self.function.changes.add(name)
             if name not in self.env:
                 self.function.free.add(name)
@@ -305,10 +305,9 @@ class Flow:
         match s:
             case ast.FunctionDef() | ast.ClassDef():
                 self.define(s)
-            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if (
-                len(targets) == len(values)
-                and not any(isinstance(t, ast.Starred) for t in (*targets, *values))
-            ):
+            case ast.Assign(targets=[ast.Tuple(elts=targets)], value=ast.Tuple(elts=values)) if len(
+                targets
+            ) == len(values) and not any(isinstance(t, ast.Starred) for t in (*targets, *values)):
                 made = [self.unit(s, v, key=(s, i)) for i, v in enumerate(values)]
                 for target, unit, value in zip(targets, made, values, strict=True):
                     self.bind(target, unit, value)
@@ -386,6 +385,8 @@ class Flow:
         loop = not isinstance(s, ast.If)
         for _ in range(2 if loop else 1):
             before = dict(self.env)
+            if isinstance(s, ast.While):
+                self.unit(s, s.test)  # what the body changed decides whether it runs again
             self.block(s.body)
             after = self.env
             self.env = dict(before)
@@ -401,7 +402,7 @@ class Flow:
             self.env[name] = self.env.get(name, frozenset()) | units
 
     def define(self, s: ast.FunctionDef | ast.ClassDef) -> None:
-        """A function is one unit that needs what it gives back; what it reads comes from callers."""
+        """A function is one unit that needs what it returns; what it reads comes from callers."""
         made = self.units.get(s)
         if made is None:
             made = self.units[s] = Function(s)

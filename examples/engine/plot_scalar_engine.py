@@ -285,7 +285,7 @@ class Ours:
     exp, log, tanh, relu = map(staticmethod, (exp, log, tanh, relu))
 
 
-dx, dy, grads = torch.zeros(200).double(), torch.zeros(200).double(), torch.zeros(2, 200).double()
+dx, dy, grads = (torch.empty(*size, dtype=torch.float64) for size in ((200,), (200,), (2, 200)))
 for seed in range(200):
     leaves = Value(0.7, requires_grad=True), Value(-1.3, requires_grad=True)
     backward(program(seed, leaves, Ours))

@@ -1,0 +1,94 @@
+"""How many changes of a hand-derived gradient were caught, or that it was not measured.
+
+The figure is kept in ``conf/mutants.json`` under a key of what was measured.  A script written or
+changed since makes it no figure of this book, and the page says so; the build goes on, and
+``nox -s mutants -- --check`` is what fails.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from html import escape
+
+from docutils import nodes
+from mutation import results
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from .html import Markup, raw, table
+
+
+def unmeasured(rows: dict[str, dict]) -> list[str]:
+    """Scripts whose row is missing, or was measured of another state."""
+    entries = results.equivalents()
+    names = {results.script_name(path): path for path in results.scripts()}
+    return [
+        name
+        for name, path in names.items()
+        if rows.get(name, {}).get("key") != results.key_of(name, path.read_text("utf-8"), entries)
+    ]
+
+
+def sentence(rows: dict[str, dict]) -> str:
+    """The figure in words."""
+    caught = sum((Counter(row["caught"]) for row in rows.values()), Counter())
+    mutants = sum(row["mutants"] for row in rows.values())
+    equivalent = sum(row["equivalent"] for row in rows.values())
+    compared = caught["comparison"] + caught["equality"]
+    text = (
+        f"{caught.total():,} of {mutants:,} changes were caught: {compared:,} by a comparison, "
+        f"{caught['raised']:,} because the changed script raised before it came to one"
+    )
+    if caught["timed out"]:
+        text += f", {caught['timed out']:,} because it did not end"
+    return f"{text}. Changes that change no result: {equivalent:,}, each listed with its reason."
+
+
+class MutationFigure(SphinxDirective):
+    """The figure and a table by kind of change, or a note that this state was not measured."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.metadata[self.env.docname]["mutation-figure"] = _digest()
+        rows = results.kept()
+        changed = unmeasured(rows)
+        if changed or not rows:
+            names = ", ".join(changed[:5]) + (" and others" if len(changed) > 5 else "")
+            text = f"Not measured for this state of the book; changed since: {names or 'all'}."
+            return [nodes.note("", nodes.paragraph("", text))]
+        known = {results.script_name(path) for path in results.scripts()}
+        rows = {name: row for name, row in rows.items() if name in known}
+        kinds = sum((Counter(row["kinds"]) for row in rows.values()), Counter())
+        lines = [
+            (kind, Markup(_code(what)), f"{kinds[kind]:,}")
+            for kind, what in results.KINDS.items()
+            if kinds[kind]
+        ]
+        headers = ("kind", "what is changed", "tried, and caught")
+        shown = table(headers, lines, "Changes of the formulas by hand", "bp-mutants")
+        return [nodes.paragraph("", sentence(rows)), raw(shown)]
+
+
+def _code(text: str) -> str:
+    """``text`` as HTML, what stands in backquotes as code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
+def _digest() -> str:
+    rows = results.kept()
+    return hashlib.sha256(json.dumps([rows, unmeasured(rows)]).encode()).hexdigest()
+
+
+def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
+    """The pages with the figure, when it or a script has changed since they were read."""
+    marked = [d for d, m in env.metadata.items() if "mutation-figure" in m and d in env.found_docs]
+    if not marked:
+        return []
+    now = _digest()
+    return [docname for docname in marked if env.metadata[docname]["mutation-figure"] != now]
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("mutation-figure", MutationFigure)
+    app.connect("env-get-outdated", outdated)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
