@@ -38,16 +38,16 @@ def targets() -> list[tuple[str, str, Callable]]:
     Another client adds its ``mutation.mutants.Target`` objects here.
     """
 
-    def script(path: Path) -> Callable:
+    def script(name: str, source: str) -> Callable:
         def made():
             from mutation.scripts import Script
 
-            return Script.of(path)
+            return Script(name, source)
 
         return made
 
-    found = results.scripts()
-    return [(results.script_name(path), path.read_text("utf-8"), script(path)) for path in found]
+    read = [(results.script_name(p), p.read_text("utf-8")) for p in results.scripts()]
+    return [(name, source, script(name, source)) for name, source in read]
 
 
 def measure(make: Callable) -> list[Record]:
