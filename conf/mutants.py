@@ -123,6 +123,8 @@ def main(arguments: list[str] | None = None) -> int:
                 continue
             judged[name] = results.judge(name, keys[name], answer, entries)
             print(f"{name}: {judged[name].caught} of {len(judged[name].records)}", flush=True)
+            if not options.check:
+                keep({name: judged[name]}, keys)  # an interrupted run keeps what it has
     return report(judged, chosen, keys, before, problems, options, time.monotonic() - started)
 
 
@@ -134,12 +136,15 @@ def wanted(name: str, options: argparse.Namespace, keys: dict, before: dict) -> 
 
 def report(judged, chosen, keys, before, problems, options, seconds) -> int:
     """Print the table and every problem; keep what was measured."""
-    rows = {name: row for name, row in before.items() if name in keys and name not in chosen}
+    current = {name: row for name, row in before.items() if row["key"] == keys.get(name)}
+    rows = {name: row for name, row in current.items() if name not in chosen}
     rows |= {name: one.row() for name, one in judged.items() if not one.survivors}
     for _, one in sorted(judged.items()):
         problems += [record.survivor() for record in one.survivors]
         problems += [stale(entry) for entry in one.stale]
     write_full(judged)
+    if not options.check:
+        keep(judged, keys)
     if rows:
         print(f"\n{results.table(rows)}")
     print(
@@ -152,13 +157,21 @@ def report(judged, chosen, keys, before, problems, options, seconds) -> int:
             f"{results.MEASURED.name} is not what was measured now, for {', '.join(different)}:\n"
             "  run nox -s mutants, and commit the file"
         )
-    elif not options.check:
-        results.MEASURED.write_text(results.as_text(rows), "utf-8")
     for problem in problems:
         print(f"\n{problem}")
     if problems:
         print(f"\n{len(problems)} to mend")
     return 1 if problems else 0
+
+
+def keep(judged: dict[str, Judged], keys: dict[str, str]) -> None:
+    """Put the rows of ``judged`` into what is kept, and take out survivors and what is outdated."""
+    rows = {name: row for name, row in results.kept().items() if row["key"] == keys.get(name)}
+    for name, one in judged.items():
+        rows.pop(name, None)
+        if not one.survivors:
+            rows[name] = one.row()
+    results.MEASURED.write_text(results.as_text(rows), "utf-8")
 
 
 def as_kept(rows: dict) -> dict:

@@ -84,7 +84,7 @@ def settle(x):
 
 starts = {
     "first": [3.0, -3.0, 4.5],
-    "second": [-3.5, 6.5, -2.5],
+    "second": [-5.5, 4.5, -2.0],
     "third": [0.2, -0.4, 0.9],
 }
 leaves = {name: torch.tensor(start, requires_grad=True) for name, start in starts.items()}
