@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 # Calls that stand alone as a statement and change none of their arguments.
-PURE = {"print", "assert_close", "show", "savefig", "manual_seed", "set_default_dtype",
-        "filterwarnings",        "simplefilter", "seed", "collect", "set_printoptions", "requires_grad_", "retain_grad", "register_hook"}  # fmt: skip
+PURE = {
+    "print", "assert_close", "show", "savefig", "manual_seed", "set_default_dtype", "seed",
+    "filterwarnings", "simplefilter", "collect", "set_printoptions", "requires_grad_",
+    "retain_grad", "register_hook",
+}  # fmt: skip
 # Attributes that come into being by a backward pass.
 STORED = {"grad"}
 PASSES = {"backward"}
