@@ -78,9 +78,7 @@ def measure(copy: Path, runs: int) -> list[Timing]:
     unchanged = _median(runs, lambda: _build(copy))
     # The longest: whatever its part, reading it takes the longest.
     ordinary = max(chapters, key=lambda page: page.stat().st_size)
-    chapter = _median(
-        runs, lambda: _build(copy), lambda: _append(ordinary, "\nOne more line.\n")
-    )
+    chapter = _median(runs, lambda: _build(copy), lambda: _append(ordinary, "\nOne more line.\n"))
     glossary = _median(runs, lambda: _build(copy), lambda: _define(copy, next(numbers)))
     script = _median(
         runs, lambda: _build(copy), lambda: _append(scripts[-1], "\n# One more line.\n")

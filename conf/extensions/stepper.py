@@ -35,7 +35,7 @@ class Phase:
 def stepper(name: str, number: int, observed: dict, source: str, svg: str) -> str:
     """HTML of the n-th drawing of a script, with whatever was recorded over it.
 
-    ``svg`` is the drawing in its frame; it is returned alone where there is nothing to step through.
+    ``svg`` is the drawing in its frame, and returned alone where there is nothing to step through.
     """
     drawing = observed["drawings"][number - 1]
     phases = [_forward(drawing, source), *_backward(drawing, observed["passes"])]
@@ -228,7 +228,8 @@ def _values(values: list | None) -> str:
 
 def _number(value: object) -> str:
     if isinstance(value, list):  # a complex number
-        return f"{_number(value[0])}{'' if str(value[1]).startswith('-') else '+'}{_number(value[1])}i"
+        sign = "" if str(value[1]).startswith("-") else "+"
+        return f"{_number(value[0])}{sign}{_number(value[1])}i"
     return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
 
 
