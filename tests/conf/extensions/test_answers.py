@@ -367,6 +367,7 @@ NOT_RIGHT = [
     ("0.5 1.5", (1, 3), "wrong", "Every number is half what it should be."),
     ("1.5 4.5", (1, 3), "wrong", "Every number is 1.5 times what it should be."),
     ("1 7 3", (1, 2, 3), "wrong", "All but one of the three numbers are right; look at number 2."),
+    ("1 1 2", (1, 2, 2), "wrong", "All but one of the three numbers are right; look at number 2."),
     ("1 7 8", (1, 2, 3), "wrong", "One of the three numbers is right."),
     ("7 8 9", (1, 2, 3), "wrong", "Not this."),
     (
@@ -416,6 +417,7 @@ def test_no_input_raises():
     marks = ["(", ")", "[", "]", ",", "-", "*", "**", "/", "1", "e", "1e", ".", "=", "'", "π", "√"]
     texts = ["".join(parts) for parts in itertools.product(marks, repeat=3)]
     texts += ["1e999", "2**2**2**2**2", "[" * 399, "-" * 399, "process.exit(1)", "\0", "ﷺ", "💥"]
+    texts += ["(" * 100_000, "-" * 100_000]  # deeper than a stack
     kinds = [2, [1.5, 2.0], [[1, 2], [3, 4]], "word", ["a", "b"], True, None, ()]
     requests = [("judge", text, question(kind)) for text in texts for kind in kinds]
     said = call(*requests)
