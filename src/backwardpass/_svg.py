@@ -71,7 +71,8 @@ def to_svg(
     width, height = (side + 2 * MARGIN for side in layout.size)
     # Lines lie below the boxes, heads and labels above them.
     solid = [boxes[arrow.head].kind != "stub" for arrow in arrows]
-    body = [_frame(frame, *layout.frames[frame.path]) for frame in flat(frames)]
+    places = [point for curve in layout.curves for point in _along(curve)]
+    body = [_frame(frame, *layout.frames[frame.path], places) for frame in flat(frames)]
     drawn = list(zip(arrows, layout.curves, solid, strict=True))
     body += [_line(arrow, curve, real) for arrow, curve, real in drawn]
     tips: list[list[Point]] = [[] for _ in boxes]
@@ -174,15 +175,43 @@ def _belongs_to(arrow: Arrow) -> str:
     return "" if arrow.edge is None else ' data-edge="{}-{}"'.format(*arrow.edge)
 
 
-def _frame(frame: Frame, corner: Point, opposite: Point) -> str:
-    """Draw the frame around a module's nodes, its path in the corner, where few arrows enter."""
+def _along(curve: tuple[Point, ...]) -> list[Point]:
+    """List points along a curve, close enough that none passes through a word unseen."""
+    found = []
+    for start in range(0, len(curve) - 3, 3):
+        a, b, c, d = curve[start : start + 4]
+        pieces = max(2, int(math.dist(a, d) / 4))
+        for step in range(pieces + 1):
+            s = step / pieces
+            r = 1 - s
+            weights = (r**3, 3 * r * r * s, 3 * r * s * s, s**3)
+            found.append(
+                tuple(sum(w * p[k] for w, p in zip(weights, (a, b, c, d), strict=True))
+                      for k in (0, 1))
+            )  # fmt: skip
+    return found
+
+
+def _frame(frame: Frame, corner: Point, opposite: Point, lines: list[Point]) -> str:
+    """Draw the frame around a module's nodes, its path in the corner that no arrow crosses."""
     (left, top), (right, bottom) = corner, opposite
+    wide = frame.label_size[0]
+    # The left one where both are free, and where neither is.
+    starts = [left + 7, right - 7 - wide]
+    free = [
+        start
+        for start in starts
+        if not any(
+            start - 3 < x < start + wide + 3 and top - 1 < y < top + 19 for x, y in lines
+        )
+    ]  # fmt: skip
+    start = (free or starts)[0]
     return (
         f'<g class="bp-module"><title>{escape(clean(frame.path))}</title>'
         f'<rect class="bp-line"{_plain(".bp-line")} fill="none" stroke-width="1" '
         f'stroke-opacity="0.6" x="{_n(left)}" y="{_n(top)}" width="{_n(right - left)}" '
         f'height="{_n(bottom - top)}" rx="6"/>'
-        f'<text class="bp-note"{_plain(".bp-note")} x="{_n(left + 7)}" y="{_n(top + 15)}" '
+        f'<text class="bp-note"{_plain(".bp-note")} x="{_n(start)}" y="{_n(top + 15)}" '
         f'font-size="{FRAME_FONT:g}">'
         f"{escape(frame.text)}</text></g>"
     )

@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 import backwardpass
 from backwardpass._frames import module_tree
+from backwardpass._svg import _along, _frame
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -173,6 +174,18 @@ def test_frames_stand_around_their_nodes():
         for path, frame in frames.items():
             belongs = node.module is not None and f"{node.module}.".startswith(f"{path}.")
             assert inside(place, frame) == belongs, (node, path)
+
+
+def test_a_path_gives_way_to_an_arrow():
+    """A frame's path stands on the left, on the right where an arrow comes in on the left."""
+    frame = module_tree(["a.b"])[0]
+    start = re.compile(r'<text class="bp-note"[^>]* x="([-0-9.]+)"')
+    free = _frame(frame, (0, 0), (200, 90), [])
+    taken = _frame(frame, (0, 0), (200, 90), _along(((10, -20), (10, 0), (10, 20), (10, 40))))
+    assert float(start.search(free)[1]) == 7
+    assert float(start.search(taken)[1]) > 150
+    both = [(12, 8), (180, 8)]
+    assert _frame(frame, (0, 0), (200, 90), both) == free
 
 
 def inside(inner: tuple, outer: tuple) -> bool:
