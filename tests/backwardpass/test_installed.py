@@ -81,7 +81,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     """Every module is in it, and neither tests nor pages; its metadata asks for torch alone."""
     held = zipfile.ZipFile(wheel)
     modules = {name for name in held.namelist() if ".dist-info" not in name}
-    here = {f"backwardpass/{path.name}" for path in (ROOT / "src/backwardpass").glob("*.py")}
+    sources = (ROOT / "src").rglob("*.py")
+    here = {path.relative_to(ROOT / "src").as_posix() for path in sources}
     assert modules == here
     (metadata,) = [name for name in held.namelist() if name.endswith("METADATA")]
     required = re.findall(r"^Requires-Dist: (.*)$", held.read(metadata).decode(), re.MULTILINE)
