@@ -39,7 +39,16 @@ def docs(session: nox.Session) -> None:
 def doctest(session: nox.Session) -> None:
     """Run every example with a prompt: in the chapters, and in the docstrings of the code."""
     run(session, "conf/build.py", "--builder", "doctest")
-    run(session, "-m", "pytest", "--doctest-modules", "src", "conf/extensions", *session.posargs)
+    run(
+        session,
+        "-m",
+        "pytest",
+        "--doctest-modules",
+        "src",
+        "conf/extensions",
+        "conf/truth",
+        *session.posargs,
+    )
 
 
 @nox.session(venv_backend="none")
