@@ -86,8 +86,11 @@ class _Check:
             return outcome
         try:
             expected = self._autograd()
-        except RuntimeError as refusal:  # NotImplementedError is one
-            outcome.refused = str(refusal).split("\n")[0]
+        except (RuntimeError, TypeError) as refusal:  # NotImplementedError is a RuntimeError
+            told = str(refusal).split("\n")[0]
+            if self.case.flags is None:  # a case of ours, which should be one
+                outcome.failed.append((AUTOGRAD, "-", f"PyTorch refuses the case: {told}"))
+            outcome.refused = told
             return outcome
         if expected is None:
             outcome.refused = "the result has no gradient"

@@ -106,11 +106,11 @@ def _row(rule: vjps.Rule, entry: str, dtype: torch.dtype, kept: list) -> dict:
             if is_sample:
                 digest.update(_described(case).encode())
             outcome = check(rule.gradient, function, case, dtype)
+            row["failed"] += [[case.label, *failure] for failure in outcome.failed]
             if outcome.declined or outcome.refused:
                 kind = "declined" if outcome.declined else "refused"
                 row[kind][outcome.declined or outcome.refused] += 1
                 continue
-            row["failed"] += [[case.label, *failure] for failure in outcome.failed]
             for name, reason in outcome.differs.items():
                 row["differs"][f"{name}: {reason}"] += 1
             row["gradients"] += outcome.gradients

@@ -1,6 +1,12 @@
 """Edge cases of arithmetic: numbers for tensors, broadcasting both ways, zeros."""
 
+from dataclasses import replace
+
+import torch
+
 from operators.cases import case, edges, inf, normal, number, numbers, positive
+
+COMPLEX = (torch.complex128,)
 
 
 @edges("add", "sub", "rsub")
@@ -8,6 +14,17 @@ def sums():
     yield case("a number for the other argument, alpha", normal(3), 2.5, alpha=-0.5)
     yield case("both arguments are repeated, alpha", normal(3, 1), normal(1, 4), alpha=3)
     yield case("one number against a matrix", number(2.0), normal(2, 3))
+
+
+@edges("add", "sub", "rsub")
+def complex_sums():
+    yield replace(case("a complex alpha", normal(3), normal(3), alpha=2 - 1j), dtypes=COMPLEX)
+
+
+@edges("addcmul", "addcdiv")
+def complex_value():
+    made = case("a complex value", normal(3), normal(3), positive(3), value=2 - 1j)
+    yield replace(made, dtypes=COMPLEX)
 
 
 @edges("mul", "div.no_rounding_mode")

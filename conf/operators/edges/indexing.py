@@ -123,7 +123,7 @@ def sort():
 
 @edges("sort")
 def sort_ties():
-    yield case("ties, stable, descending", tied(3, 6), 1, True, stable=True).kink()
+    yield case("ties, stable, descending", tied(3, 6), dim=1, descending=True, stable=True).kink()
 
 
 @edges("msort")

@@ -1,5 +1,7 @@
 """Edge cases of products: vectors, batches that repeat, factors, and what einsum can write."""
 
+from dataclasses import replace
+
 import torch
 
 from operators.cases import case, edges, normal
@@ -147,3 +149,19 @@ def multi_dot():
 def matrix_power():
     for n in (0, 1, 3, -1, -2):
         yield case(f"power {n}", normal(3, 3) + 3 * torch.eye(3), n)
+
+
+FACTORS = {"beta": 2 - 1j, "alpha": 1 + 3j}
+ARGUMENTS = {
+    "addmm": ((2, 4), (2, 3), (3, 4)),
+    "baddbmm": ((5, 2, 4), (5, 2, 3), (5, 3, 4)),
+    "addbmm": ((2, 4), (5, 2, 3), (5, 3, 4)),
+    "addmv": ((2,), (2, 3), (3,)),
+    "addr": ((2, 3), (2,), (3,)),
+}
+for _name, _shapes in ARGUMENTS.items():
+
+    @edges(_name)
+    def complex_factors(shapes=_shapes):
+        made = case("complex beta and alpha", *(normal(*shape) for shape in shapes), **FACTORS)
+        yield replace(made, dtypes=(torch.complex128,))

@@ -38,7 +38,8 @@ def mul(g, y, input, other):
 )
 def div(g, y, input, other, *, rounding_mode=None):
     if rounding_mode is not None:
-        return {"input": onto(0 * g, input), "other": onto(0 * g, other)}
+        zero = torch.zeros_like(g)
+        return {"input": onto(zero, input), "other": onto(zero, other)}
     return {"input": onto(g / conj(other), input), "other": onto(-g * conj(y / other), other)}
 
 

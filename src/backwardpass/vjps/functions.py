@@ -125,10 +125,7 @@ def asinh(g, y, input):
 
 @rule("acosh", latex=r"\bar x = \bar y / (\sqrt{x^2-1})^*", saved="x", domain="x > 1")
 def acosh(g, y, input):
-    root = (
-        (input - 1).rsqrt() * (input + 1).rsqrt() if input.is_complex() else (input**2 - 1).rsqrt()
-    )
-    return {"input": g * root.conj()}
+    return {"input": g * ((input - 1).rsqrt() * (input + 1).rsqrt()).conj()}
 
 
 @rule("atanh", latex=r"\bar x = \bar y / (1 - x^2)^*", saved="x", domain="|x| < 1")

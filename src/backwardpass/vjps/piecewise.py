@@ -31,14 +31,14 @@ def sgn(g, y, input):
     $P\,dx = dx - \langle y, dx\rangle\,y$ is symmetric, so the pullback is $P\bar y / |x|$.
     """
     if not input.is_complex():
-        return {"input": 0 * g}
+        return {"input": torch.zeros_like(g)}
     across = (g - (g * y.conj()).real * y) / input.abs()
     return {"input": torch.where(input == 0, 0, across)}
 
 
 @rule("sign", latex=r"\bar x = 0", saved="nothing", kinks="0 at 0 too, where the function jumps")
 def sign(g, y, input):
-    return {"input": 0 * g}
+    return {"input": torch.zeros_like(g)}
 
 
 @rule(
@@ -55,7 +55,7 @@ def sign(g, y, input):
     name="floor, ceil, trunc, round",
 )
 def floor(g, y, input, *, decimals=0):
-    return {"input": 0 * g}
+    return {"input": torch.zeros_like(g)}
 
 
 @rule(

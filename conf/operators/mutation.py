@@ -1,0 +1,156 @@
+"""Each statement of each rule changed, one place at a time, and the cases that have to notice.
+
+A target of the mutation gate is a module of rules.  What autograd says of every case is computed
+once, before the gate forks; a mutant runs only the rules that its change reaches, and stops at the
+first case that notices.
+"""
+
+import ast
+import sys
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+
+import torch
+from backwardpass import vjps
+from backwardpass.vjps import _registry
+
+from operators import cases as _cases
+from operators.check import AUTOGRAD, TOLERANCE, _Check, _error
+
+RULES = Path(vjps.__file__).parent
+# Of PyTorch's samples that many an entry and dtype; all edge cases.
+SAMPLES = 8
+# Rules that judge a change of a function all families share.
+JUDGES = 12
+
+
+def targets() -> Iterator[tuple[str, str, Callable]]:
+    """Name, source, and what makes the target, for each module of rules."""
+    for path in sorted(RULES.glob("*.py")):
+        if path.stem not in ("__init__", "_registry"):
+            source = path.read_text("utf-8")
+            yield f"vjps/{path.stem}", source, lambda n=path.stem, s=source: target(n, s)
+
+
+def target(module: str, source: str):
+    """The module as a target: its source, and what runs a changed one."""
+    from mutation.mutants import Outcome, Target
+
+    checks = {
+        name: prepared(name)
+        for name, rule in vjps.RULES.items()
+        if module == "_shared" or rule.family == module
+    }
+
+    def run(changed: str) -> Outcome:
+        names = reached(module, source, changed, checks)
+        return Outcome.COMPARISON if noticed(module, changed, names, checks) else Outcome.SURVIVED
+
+    return Target(f"vjps/{module}", source, run)
+
+
+def prepared(name: str) -> list[tuple[_Check, dict]]:
+    """The cases of a rule with what autograd says of each, the smallest number that tells."""
+    found = []
+    for entry in vjps.RULES[name].entries:
+        op = _cases.opinfos()[entry]
+        for dtype in (torch.float64, torch.complex128):
+            if not (op.supports_autograd and dtype in op.supported_backward_dtypes("cpu")):
+                continue
+            made = [*_few(entry, dtype), *_cases.ours(entry, dtype)]
+            for case in made:
+                check = _Check(vjps.RULES[name].gradient, _cases.function(entry), case, dtype)
+                try:
+                    expected = check._autograd()
+                    check.gradient = vjps.RULES[name].gradient
+                    usable = expected is not None and _agrees(check, expected)
+                except (RuntimeError, vjps.Declined):
+                    usable = False
+                if usable:
+                    found.append((check, expected))
+    return found
+
+
+def _few(entry: str, dtype: torch.dtype) -> list[_cases.Case]:
+    """Some of the samples, from the whole list, the non-empty ones first."""
+    every = list(_cases.samples(entry, dtype))
+    telling = [case for case in every if all(n > 0 for n in _sizes(case))] or every
+    step = max(1, len(telling) // SAMPLES)
+    return telling[::step][:SAMPLES]
+
+
+def _sizes(case: _cases.Case) -> list[int]:
+    from torch.utils._pytree import tree_flatten
+
+    leaves = tree_flatten((case.args, case.kwargs))[0]
+    return [leaf.numel() for leaf in leaves if isinstance(leaf, torch.Tensor)]
+
+
+def _agrees(check: _Check, expected: dict) -> bool:
+    """Whether the rule, as it stands in ``check``, gives what autograd gives."""
+    found = check._by_hand()
+    floor = 1e-3 * max(
+        (c.abs().max().item() for c in check.cotangent if c is not None and c.numel()), default=0.0
+    )
+    for i, right in expected.items():
+        mine = torch.zeros_like(right) if found[i] is None and i in check.unused else found[i]
+        if not _error(mine, right, floor + 1e-300)[0] <= TOLERANCE[AUTOGRAD]:
+            return False
+    return True
+
+
+def reached(module: str, source: str, changed: str, checks: dict) -> list[str]:
+    """The rules that the changed function is, or is used by."""
+    before, after = _functions(source), _functions(changed)
+    touched = {name for name in before if before[name] != after.get(name)}
+    while True:  # and what uses those, and so on
+        more = {n for n, text in before.items() if n not in touched and touched & _names(text)}
+        if not more:
+            break
+        touched |= more
+    if module != "_shared":
+        return [n for n in checks if vjps.RULES[n].gradient.__name__ in touched]
+    using = [n for n in checks if touched & _names(vjps.RULES[n].code)]
+    return sorted(using, key=lambda n: len(checks[n]))[-JUDGES:]
+
+
+@cache
+def _names(text: str) -> frozenset[str]:
+    return frozenset(n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name))
+
+
+def _functions(source: str) -> dict[str, str]:
+    tree = ast.parse(source).body
+    return {n.name: ast.unparse(n) for n in tree if isinstance(n, ast.FunctionDef)}
+
+
+def noticed(module: str, changed: str, names: list[str], checks: dict) -> bool:
+    """Whether any case of those rules notices the changed module; for a child of its own."""
+    torch.set_num_threads(1)
+    gradients = _loaded(module, changed)
+    for name in names:
+        for check, expected in checks[name]:
+            check.gradient = gradients[name]
+            try:
+                if not _agrees(check, expected):
+                    return True
+            except Exception:  # a changed rule may raise anything
+                return True
+    return False
+
+
+def _loaded(module: str, changed: str) -> dict[str, Callable]:
+    """The rules with the changed module in place of its original."""
+    space = {"__name__": f"backwardpass.vjps.{module}"}
+    kept = dict(_registry.RULES)
+    _registry.RULES.clear()
+    exec(compile(changed, f"{module}.py", "exec"), space)
+    if module != "_shared":
+        return {name: rule.gradient for name, rule in _registry.RULES.items()}
+    for family in vjps.FAMILIES:
+        owner = vars(sys.modules[f"backwardpass.vjps.{family}"])
+        owner.update(
+            {name: value for name, value in space.items() if name in owner and name[0] != "_"}
+        )
+    return {name: rule.gradient for name, rule in kept.items()}
