@@ -105,6 +105,10 @@ class _Check:
             return outcome
         if self._compared(found, expected):
             self._independent(found)
+        if self.case.flags is None:  # of a sample one is enough, which the whole run sees to
+            for name, (_, told) in self.case.known.items():
+                if name in outcome.error:
+                    outcome.failed.append((name, "all", f"agrees, and is said not to: {told}"))
         return outcome
 
     def _autograd(self) -> dict[int, torch.Tensor] | None:

@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 
 import torch
+
 from backwardpass import vjps
 from backwardpass.vjps import _registry
-
 from operators import cases as _cases
 from operators.check import AUTOGRAD, TOLERANCE, _Check, _error
 

@@ -40,14 +40,13 @@ def take_along_dim():
 @edges("scatter_add")
 def scatter_add():
     yield case("the same place twice", normal(3), 0, indices(0, 0, 2), normal(3))
-    yield case("a source that is larger", normal(3, 3), 0, indices([0, 1]), normal(2, 3))
+    yield case("an index that is smaller", normal(3, 3), 0, indices([0, 1]), normal(1, 2))
 
 
 @edges("scatter")
 def scatter():
     yield case("a number", normal(3), 0, indices(0, 2), value=5.0).wrt("input")
-    yield case("add, the same place twice", normal(3), 0, indices(0, 0), normal(2), reduce="add")
-    yield case("a source that is larger", normal(3, 3), 1, indices([0, 2]), normal(2, 3))
+    yield case("an index that is smaller", normal(3, 3), 1, indices([0, 2]), normal(1, 2))
 
 
 for _reduce in ("sum", "mean", "amax", "amin", "prod"):
@@ -56,12 +55,14 @@ for _reduce in ("sum", "mean", "amax", "amin", "prod"):
     def scatter_reduce(reduce=_reduce):
         x, index, s = numbers(1, 2, 0, 4), indices(0, 0, 2, 0), numbers(1, 3, 2, 1)
         for own in (True, False):
-            made = case(
-                f"ties and zeros, include_self={own}", x, 0, index, s, reduce, include_self=own
-            )
+            told = f"ties and zeros, include_self={own}"
+            made = case(told, x, 0, index, s, reduce, include_self=own)
+            if reduce == "amin" and not own:
+                lost = "x ties, has no part in the result, and is given a share that is lost"
+                made = made.inexact("autograd", 1.0, lost)
             yield made.kink() if reduce in ("amax", "amin") else made
-        corner = normal(3, 4), 1, indices([0, 0], [3, 1]), normal(3, 2), reduce
-        yield case("a source that is larger", *corner)
+        corner = normal(3, 4), 1, indices([0, 0], [3, 1]), normal(2, 2), reduce
+        yield case("an index that is smaller", *corner)
         if reduce == "prod":
             zeros = numbers(0, 3, 0, 2)
             yield case("two zeros in one place", x, 0, index, zeros, reduce)

@@ -44,41 +44,26 @@ def take_along_dim(g, y, input, indices, dim=None):
     return {"input": moved_back(g, numbered(input).take_along_dim(indices, dim), input)}
 
 
-def _part(x, index):
-    """The corner of ``x`` that ``index`` covers."""
-    return tuple(slice(0, n) for n in index.shape)
-
-
-def _read(g, dim, index, src):
-    """The gradient of what was written at ``index``: the cotangent that stands there."""
-    if not isinstance(src, torch.Tensor):
-        return None
-    ds = torch.zeros_like(src)
-    ds[_part(src, index)] = g.gather(dim, index)
-    return ds
-
-
 @rule(
     "scatter_add",
     latex=r"\bar x = \bar y, \qquad \bar s = \mathrm{gather}(\bar y, k)",
     saved="k",
+    domain="s of the shape of k: PyTorch refuses the backward pass of another",
 )
 def scatter_add(g, y, input, dim, index, src):
-    return {"input": g, "src": _read(g, dim, index, src)}
+    return {"input": g, "src": g.gather(dim, index)}
 
 
 @rule(
     "scatter",
     latex=r"\bar x = \bar y\ \text{with 0 at } k, \qquad \bar s = \mathrm{gather}(\bar y, k)",
     saved="k",
-    domain="without an index twice: which value wins is not defined",
-    kinks="reduce='add' leaves x its cotangent; reduce='multiply' has no gradient in PyTorch",
+    domain="without an index twice: which value wins is not defined; s of the shape of k",
+    kinks="with reduce= it has no gradient in PyTorch",
 )
 def scatter(g, y, input, dim, index, src=None, *, value=None, reduce=None):
-    src = value if src is None else src
-    if reduce == "add":
-        return {"input": g, "src": _read(g, dim, index, src)}
-    return {"input": g.scatter(dim, index, 0), "src": _read(g, dim, index, src)}
+    ds = g.gather(dim, index) if isinstance(src, torch.Tensor) else None
+    return {"input": g.scatter(dim, index, 0), "src": ds}
 
 
 @rule(
@@ -92,8 +77,9 @@ def scatter(g, y, input, dim, index, src=None, *, value=None, reduce=None):
     r"\bar s = \mathrm{gather}(\bar y, k)\,\partial_s r, "
     r"\qquad r = \text{sum, mean, amax, amin or prod of } x_i \text{ and the } s_j \text{ at } i",
     saved="x, s, k, y",
-    kinks="amax and amin: ties share equally, x among them; prod: the product of the others, "
-    "also at zeros",
+    domain="s of the shape of k",
+    kinks="amax and amin: ties share equally; with include_self=False PyTorch still keeps a share "
+    "for an x that ties, and loses it; prod: the product of the others, also at zeros",
 )
 def scatter_reduce(g, y, input, dim, index, src, reduce, *, include_self=True):
     r"""
@@ -106,8 +92,7 @@ def scatter_reduce(g, y, input, dim, index, src, reduce, *, include_self=True):
         input, index, src, g, y = (t.reshape(1) for t in (input, index, src, g, y))
         grads = scatter_reduce(g, y, input, 0, index, src, reduce, include_self=include_self)
         return {name: grad.reshape(()) for name, grad in grads.items()}
-    s = src[_part(src, index)]
-    ones = torch.ones_like(s)
+    s, ones = src, torch.ones_like(src)
     written = torch.zeros_like(input).scatter_add(dim, index, ones)
     own = torch.full_like(input, float(include_self))
     slope_x, slope_s = own, ones
@@ -123,9 +108,7 @@ def scatter_reduce(g, y, input, dim, index, src, reduce, *, include_self=True):
         slope_x, slope_s = _other_factors(input, dim, index, s, include_self)
     if not include_self:
         slope_x = 1.0 * (written == 0)
-    ds = torch.zeros_like(src)
-    ds[_part(src, index)] = g.gather(dim, index) * slope_s
-    return {"input": g * slope_x, "src": ds}
+    return {"input": g * slope_x, "src": g.gather(dim, index) * slope_s}
 
 
 def _other_factors(x, dim, index, s, include_self):
