@@ -38,15 +38,14 @@ def markdown(stored: dict, kind: str, name: str, reference: str) -> str:
     if kind == "rules":
         shown = [r for r in results.values() if r["about"]["family"] == name]
         sections = [section(result, reference) for result in shown]
-        helpers = {name: text for r in shown for name, text in r["about"]["helpers"].items()}
+        helpers = {helper: text for r in shown for helper, text in r["about"]["helpers"].items()}
         if helpers:
-            listing = "\n\n\n".join(helpers.values())
-            sections.append(f"## What these rules share\n\n```python\n{listing}\n```")
+            shared = listing(helpers.values())
+            sections.append(f"(op-{name}-shared)=\n## What these rules share\n\n{shared}")
         return "\n\n".join(sections)
     if kind == "rule":
         about = results[name]["about"]
-        listing = "\n\n\n".join([*about["helpers"].values(), about["code"]])
-        return f"{formula(results[name])}```python\n{listing}\n```"
+        return formula(results[name]) + listing([*about["helpers"].values(), about["code"]])
     if kind == "overview":
         return html(overview(stored))
     return totals(stored)
@@ -93,7 +92,13 @@ def formula(result: dict) -> str:
 
 
 def code(result: dict) -> str:
-    return f"```python\n{result['about']['code']}\n```"
+    return listing([result["about"]["code"]])
+
+
+def listing(parts: Iterable[str]) -> str:
+    """Pieces of source, without the marks a formatter reads."""
+    text = "\n\n\n".join(parts).replace("  # fmt: skip", "")
+    return f"```python\n{text}\n```"
 
 
 def html(text: str) -> str:

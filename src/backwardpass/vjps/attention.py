@@ -13,9 +13,9 @@ from backwardpass.vjps._shared import onto
     latex=r"\bar V = P^{\top} \bar O, \qquad \bar S = P \odot "
     r"\big(\bar O V^{\top} - \mathrm{rowsum}(\bar O \odot O)\big), \qquad "
     r"\bar Q = \tau \bar S K, \qquad \bar K = \tau \bar S^{\top} Q",
-    saved="Q, K, V, O; PyTorch also the logarithm of the sums, never the weights P",
+    saved="Q, K, V, O; what PyTorch saves depends on the kernel it chooses",
     kinks="a row whose entries are all masked has output and gradient 0",
-    source="derived below; the row sum of O: Dao and others, FlashAttention, 2022, appendix B.4",
+    source="derived below; the row sum of O: Dao and others, FlashAttention, 2022, appendix B.2",
 )
 def scaled_dot_product_attention(g, y, query, key, value, attn_mask=None, dropout_p=0.0,
                                  is_causal=False, scale=None, enable_gqa=False):  # fmt: skip
