@@ -74,7 +74,7 @@ def bce_with_logits():
     yield case("large logits", numbers(-40, 40), numbers(1, 0))
 
 
-POINTWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "soft_margin_loss")
+POINTWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
 
 @edges(*(f"nn.functional.{name}" for name in POINTWISE))
@@ -167,3 +167,10 @@ def short():
 def orders():
     yield case("order 1, kept", normal(3, 4), normal(3, 4), 1.0, keepdim=True)
     yield case("order 3, eps=0.1", normal(3, 4), normal(3, 4), 3.0, 0.1)
+
+
+@edges("nn.functional.soft_margin_loss")
+def soft_margin():
+    for reduction in REDUCTIONS:
+        made = case(f"{reduction}", normal(4, 3), normal(4, 3).sign(), reduction=reduction)
+        yield made.wrt("input")

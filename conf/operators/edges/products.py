@@ -137,7 +137,7 @@ def kron():
 @edges("linalg.cross")
 def cross():
     yield case("along the first dimension", normal(3, 2), normal(3, 2), dim=0)
-    yield case("repeated", normal(2, 3), normal(3))
+    yield case("repeated", normal(2, 3), normal(1, 3))
 
 
 @edges("linalg.multi_dot")

@@ -222,12 +222,13 @@ def huber_loss(g, y, input, target, reduction="mean", delta=1.0, weight=None):
 @rule(
     "nn.functional.soft_margin_loss",
     modules="SoftMarginLoss",
-    latex=r"\bar x = -\bar\ell\,t\,\sigma(-t x), \qquad \bar t = -\bar\ell\,x\,\sigma(-t x)",
+    latex=r"\bar x = -\bar\ell\,t\,\sigma(-t x)",
     saved="x, t",
+    kinks="none; the target gets no gradient: PyTorch refuses",
 )
 def soft_margin_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean"):
-    each = _pointwise(g, reduction, input, target) * (-target * input).sigmoid()
-    return {"input": onto(-each * target, input), "target": onto(-each * input, target)}
+    each = _pointwise(g, reduction, input, target)
+    return {"input": onto(-each * target * (-target * input).sigmoid(), input)}
 
 
 @rule(

@@ -188,7 +188,7 @@ def norm(g, y, input, p="fro", dim=None, keepdim=False, dtype=None):
     latex=r"\bar a = \bar y\,\mathrm{sgn}(d)\,(|d|/y)^{p-1}, \quad d = a - b, \qquad "
     r"\bar b = -\bar a",
     saved="a, b, y",
-    kinks="0 at a = b",
+    kinks="0 at a = b; for p = 0 PyTorch's backward pass raises",
 )
 def dist(g, y, input, other, p=2):
     d = _vector_norm(g, y, input - other, p, None)
