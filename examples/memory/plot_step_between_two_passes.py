@@ -71,7 +71,7 @@ def gradients(Wg, A, w):
 def stepped(old):
     """The critic's weights after one step with the gradients by hand."""
     grads = gradients(**old)
-    return {"Wg": old["Wg"], **{name: old[name] - rate * grads[name] for name in ("A", "w")}}
+    return {**old, **{name: old[name] - rate * grads[name] for name in ("A", "w")}}
 
 
 for name, gradient in gradients(**start).items():
@@ -156,8 +156,8 @@ for way in ways:
 
 new = stepped(start)
 dWg_old, dWg_new = -gradients(**start)["Wg"], -gradients(**new)["Wg"]
-h_old = ((X @ start["Wg"].T) @ start["A"].T).tanh()
-dZ_mixed = new["w"] / N * (1 - h_old * h_old)
+slope_old = 1 - ((X @ start["Wg"].T) @ start["A"].T).tanh() ** 2
+dZ_mixed = new["w"] / N * slope_old
 dWg_mixed = -((dZ_mixed @ new["A"]).T @ X)
 by_hand = {
     "both_then_step": dWg_old,
@@ -166,6 +166,10 @@ by_hand = {
     "through_data": dWg_mixed,
 }
 torch.testing.assert_close(by_hand, found)  # by hand, autograd
+torch.testing.assert_close(
+    {"A": new["A"], "w": new["w"]},  # by hand
+    {"A": p["A"].detach(), "w": p["w"].detach()},  # autograd, and the step
+)
 for way, gradient in found.items():
     distances = {name: (gradient - dWg).abs().max() for name, dWg in
                  {"old": dWg_old, "new": dWg_new}.items()}  # fmt: skip

@@ -95,11 +95,8 @@ def gradients(k):
         for t in range(steps):
             states.append(step(states[-1], t))
         dA, dB = torch.zeros(H, H), torch.zeros(H, D)
-        carried = torch.zeros(N, H)
         for t in reversed(range(steps)):
-            if (t + 1) % k == 0:
-                carried = torch.zeros(N, H)
-            dh = c[t] + carried
+            dh = c[t] if (t + 1) % k == 0 else c[t] + carried
             dz = dh * (1 - states[t + 1] ** 2)
             dA += dz.T @ states[t]
             dB += dz.T @ x[t]

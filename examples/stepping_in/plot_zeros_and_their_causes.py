@@ -13,14 +13,16 @@ something and sends nothing. Look at the units of the ReLU, of which some live.
 # A layer with dead units
 # -----------------------
 # Four units, of which the second and the last have a bias so low that no example wakes them. Their
-# rows of the gradient are zero, the others are not.
+# rows of the gradient are zero, the others are not. The first example is all zeros and the first
+# bias is 0, so one input of the ReLU is exactly 0.
 
 import torch
 
 torch.manual_seed(0)
 X = torch.randn(6, 3, dtype=torch.float64)
+X[0] = 0
 W = torch.randn(4, 3, dtype=torch.float64, requires_grad=True)
-b = torch.tensor([0.5, -50.0, 1.0, -70.0], dtype=torch.float64, requires_grad=True)
+b = torch.tensor([0.0, -50.0, 1.0, -70.0], dtype=torch.float64, requires_grad=True)
 u = torch.randn(6, 4, dtype=torch.float64)
 Z = X @ W.T + b
 (u * Z.relu()).sum().backward()
@@ -55,7 +57,7 @@ for dtype in (torch.float32, torch.float64):
     print(f"{dtype}: the slope is zero from z = {int((slope == 0).nonzero()[0])} on")
 z = torch.tensor([-3.0, 0.5, 4.0], dtype=torch.float64, requires_grad=True)
 (dz,) = torch.autograd.grad(z.sigmoid(), z, torch.tensor([1.0, 2.0, 3.0]).double())
-y = 1 / (1 + (-z.detach()).exp())
+y = z.detach().sigmoid()
 by_hand = torch.tensor([1.0, 2.0, 3.0]).double() * y * (1 - y)
 torch.testing.assert_close({"z": by_hand}, {"z": dz})  # by hand, autograd
 
