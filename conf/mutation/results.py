@@ -46,8 +46,9 @@ class Record:
 
     def survivor(self) -> str:
         """What a person reads: where, what it was, what it became, and what to do."""
+        folder = "src/backwardpass" if self.script.startswith("vjps/") else "examples"
         return (
-            f"examples/{self.script}.py:{self.line}: {self.kind}: no comparison notices\n"
+            f"{folder}/{self.script}.py:{self.line}: {self.kind}: no comparison notices\n"
             f"    {self.text}\n"
             f"    {self.change}\n"
             "  Let the data or the shapes tell the two apart: no zeros or ones, no equal sizes,\n"
