@@ -244,7 +244,7 @@ class Graph:
         Returns
         -------
         tuple of int
-            Indices of :attr:`Graph.nodes`, without those of leaves, which no operation records. Empty
+            Indices of ``Graph.nodes``, without those of leaves, which no operation records. Empty
             for a graph that was read back with :meth:`from_dict`.
 
         Examples
