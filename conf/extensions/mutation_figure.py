@@ -37,7 +37,7 @@ def sentence(rows: dict[str, dict]) -> str:
     compared = caught["comparison"] + caught["equality"]
     text = (
         f"{caught.total():,} of {mutants:,} changes were caught: {compared:,} by a comparison, "
-        f"{caught['raised']:,} because the changed script raised before it came to one"
+        f"{caught['raised']:,} because the changed script raised another error"
     )
     if caught["timed out"]:
         text += f", {caught['timed out']:,} because it did not end"
