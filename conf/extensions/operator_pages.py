@@ -171,7 +171,7 @@ def saved(measured: dict) -> str:
 
 def overview(stored: dict) -> str:
     """One row a rule, for all families."""
-    headers = ("operation", "family", *CHECKS.values(), "empty or zero", "declined", "worst error")
+    headers = ("operation", "family", *CHECKS.values(), "worst error", "apart")
     rows = []
     for result in stored["results"].values():
         about, found = result["about"], list(result["rows"].values())
@@ -180,11 +180,11 @@ def overview(stored: dict) -> str:
         link = f'<a href="{href}"><code>{escape(about["name"])}</code></a>'
         more = f' <span class="bp-also">{escape(also)}</span>' if also else ""
         counts = [_overall(found, check) for check in CHECKS]
-        apart = sum(row["empty"] + row["zero"] for row in found)
-        declined = sum(sum(row["declined"].values()) for row in found)
+        apart = sum(row["empty"] + row["zero"] + row["not finite"] for row in found)
+        apart += sum(sum(row["declined"].values()) for row in found)
         worst = max(row["checks"]["autograd"]["worst"] for row in found)
         family = stored["families"][about["family"]]
-        rows.append((Markup(link + more), family, *counts, apart, declined, f"{worst:.0e}"))
+        rows.append((Markup(link + more), family, *counts, f"{worst:.0e}", apart))
     return table(headers, rows, "Every operation of the reference", "bp-operators", "bp-filter")
 
 
