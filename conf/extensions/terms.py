@@ -17,6 +17,9 @@ from .sidecar import ROOT
 GLOSSARY = ROOT / "book" / "reference" / "glossary.md"
 # Terms are linked in sentences: not in a title, a link, code, or what is strong already.
 SENTENCES = (nodes.paragraph,)
+# Where a term is only a part of another expression: what stands before it, and what behind.
+NO_TERM_AFTER = ("square", "cube", "left", "right", "cutting")
+NO_TERM_BEFORE = ("case",)
 NOT_IN = (nodes.literal, nodes.reference, addnodes.pending_xref, nodes.math, nodes.title)
 
 
@@ -31,8 +34,14 @@ def terms(source: str) -> list[str]:
 
 
 def pattern(term: str) -> re.Pattern:
-    """Where ``term`` is used: as a word of its own, in the singular or the plural."""
-    return re.compile(rf"\b{re.escape(term)}(?:s|es)?\b", re.IGNORECASE)
+    """Where ``term`` is used: as a word of its own, in the singular or the plural.
+
+    >>> [bool(pattern("edge").search(text)) for text in ("two edges", "an edge case", "left edge")]
+    [True, False, False]
+    """
+    before = "".join(rf"(?<!\b{word} )" for word in NO_TERM_AFTER)
+    behind = "".join(rf"(?! {word})" for word in NO_TERM_BEFORE)
+    return re.compile(rf"{before}\b{re.escape(term)}(?:s|es)?\b{behind}", re.IGNORECASE)
 
 
 def defined() -> list[tuple[str, re.Pattern]]:
