@@ -85,8 +85,8 @@ assert [of_x == "None" for _, _, of_x in log] == [True] * 6 + [False] * 2
 # Ten times, on the node
 # ----------------------
 # By hand, :math:`\bar{h} = 2h`. The pre-hook comes after the retained gradient was written, so
-# ``h.grad`` is what arrived, and only what leaves the node is ten times as large: :math:`\bar{x} = 3
-# \cdot 10 \, \bar{h}`. Which of the two was registered first makes no difference.
+# ``h.grad`` is what arrived, and only what leaves the node is ten times as large:
+# :math:`\bar{x} = 3 \cdot 10 \, \bar{h}`. Which was registered first makes no difference.
 
 for retained_first in (True, False):
     x, h, loss = chain()
@@ -134,7 +134,6 @@ ran = {}
 # The table
 # ---------
 # A dot says that the hook did not run.
-
 
 
 def hooked(seen):
