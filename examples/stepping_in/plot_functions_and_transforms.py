@@ -75,7 +75,7 @@ class WithJvp(WithVmap):
 # Each cell was tried. ``jacrev`` needs no rule for batches, since only cotangents come in batches
 # there; ``hessian`` is forward mode over reverse mode, and wants everything.
 
-x = torch.tensor([0.5, -2.0, 1.0], dtype=torch.float64)
+x = torch.tensor([0.5, -1.5, 1.0], dtype=torch.float64)
 ways = {
     "backward": lambda f: torch.autograd.grad(f(x.requires_grad_()).sum(), x),
     "func.grad": lambda f: torch.func.grad(lambda x: f(x).sum())(x.detach()),

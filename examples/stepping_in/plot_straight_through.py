@@ -13,9 +13,9 @@ learn with the estimator and stay where they are without it.
 # %%
 # The slope at zero is chosen
 # ---------------------------
-# A rectifier's rule that is often shown zeroes the gradient where the input is negative. At 0 that
-# leaves 1, and PyTorch's own has 0. Neither is *the* derivative, since there is none; but two
-# parts of a program should agree.
+# At 0 a rectifier has no derivative, and a rule says what stands in for it. This one says 0, as
+# PyTorch's own does. One that is often shown zeroes the gradient where the input is negative,
+# which leaves 1 at 0; two parts of a program should agree.
 
 import matplotlib.pyplot as plt
 import torch
@@ -37,6 +37,12 @@ class Relu(Function):
     def backward(ctx, u):
         (x,) = ctx.saved_tensors
         return torch.where(x > 0, u, 0.0)
+
+
+# %%
+# The other choice
+# ----------------
+# The same function with the rule that is often shown.
 
 
 class ReluWithMask(Relu):
