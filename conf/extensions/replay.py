@@ -28,7 +28,8 @@ def sabotage(factor: float = FACTOR) -> Iterator[None]:
 
     Reverse mode is linear in its seed, so the seeds are scaled, in the one function torch makes
     or checks them in for ``backward`` and ``grad`` alike; a tangent is scaled where it is read.
-    ``gradcheck`` compares autograd with finite differences by itself: it is left as it is.
+    ``gradcheck`` compares autograd with finite differences by itself, and ``opcheck`` with a traced
+    program: they are left as they are.
     """
     real_make_grads = torch.autograd._make_grads
     real_unpack = forward_ad.unpack_dual
@@ -58,6 +59,7 @@ def sabotage(factor: float = FACTOR) -> Iterator[None]:
             (forward_ad, "unpack_dual", unpack_dual),
             (torch.autograd, "gradcheck", untouched(torch.autograd.gradcheck)),
             (torch.autograd, "gradgradcheck", untouched(torch.autograd.gradgradcheck)),
+            (torch.library, "opcheck", untouched(torch.library.opcheck)),
         ):
             patches.enter_context(mock.patch.object(owner, name, replacement))
         yield

@@ -165,8 +165,8 @@ print(by_hand)
 # The sigmoid
 # -----------
 # :math:`\sigma(x) = 1/(1 + e^{-x})` has the slope :math:`e^{-x}/(1 + e^{-x})^2`, which is
-# :math:`\sigma(1 - \sigma)`. Written with PyTorch's operations the formula has a NaN for a gradient far below zero, where
-# :math:`e^{-x}` is infinite. The rule uses the output, which is an ordinary number.
+# :math:`\sigma(1 - \sigma)`. Written with PyTorch's operations the formula has a NaN for a gradient
+# far below zero, where :math:`e^{-x}` is infinite. The rule uses the output, an ordinary number.
 
 
 class Sigmoid(Function):

@@ -236,7 +236,7 @@ class Recording:
                 return before(outputs, *args, **kwargs)
 
             # Closed out of turn, below another recording: let the passes through.
-            if self._gateway is not gateway:
+            if self._gateway is not gateway or _is_traced():
                 return run()
             filename, line = _caller()
             if not self._is_wanted(filename):
@@ -320,6 +320,11 @@ def _read(
         edges = [edge for output in outputs for edge in edges_of(output)]
         # Without an edge the graph is empty and PyTorch will raise: that is for PyTorch to say.
         return read(edges, Names(names))
+
+
+def _is_traced() -> bool:
+    """Whether this pass is run to be written down, on tensors of symbolic sizes with no values."""
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
 
 
 def _caller() -> tuple[str, int]:

@@ -75,6 +75,24 @@ def test_torch_func_and_batched_gradients_are_recorded():
     ]
 
 
+def test_a_pass_that_a_compiler_traces_is_let_through():
+    """Symbolic sizes have no values to be written down: such a pass runs, and is not recorded."""
+
+    @torch.library.custom_op("backwardpass_tests::tripled", mutates_args=())
+    def tripled(x: torch.Tensor) -> torch.Tensor:
+        return 3 * x
+
+    tripled.register_autograd(lambda ctx, u: 3 * u)
+    tripled.register_fake(torch.empty_like)
+    with backwardpass.record() as recording:
+        verdicts = torch.library.opcheck(tripled, (leaf(3),))
+        tripled(leaf(3)).sum().backward()
+    assert verdicts["test_aot_dispatch_dynamic"] == "SUCCESS"
+    assert ran(recording.passes[-1])[0] == "SumBackward0"
+    shapes = [o.shape for p in recording.passes for n in p.graph.nodes for o in n.outputs]
+    assert all(type(size) is int for shape in shapes for size in shape)
+
+
 def test_a_leaf_as_root_is_recorded():
     """A root that is a leaf runs its AccumulateGrad, and that is seen."""
     x = leaf(3)

@@ -185,6 +185,20 @@ def test_gradcheck_is_left_alone():
         assert torch.autograd.gradgradcheck(f, (x,))
 
 
+def test_opcheck_is_left_alone():
+    """``opcheck`` compares a pass with a traced one, scaled at other places, and still passes."""
+
+    @torch.library.custom_op("replay_tests::tripled", mutates_args=())
+    def tripled(x: torch.Tensor) -> torch.Tensor:
+        return 3 * x
+
+    tripled.register_autograd(lambda ctx, u: 3 * u)
+    tripled.register_fake(torch.empty_like)
+    with sabotage():
+        verdicts = torch.library.opcheck(tripled, (torch.ones(2, requires_grad=True),))
+    assert set(verdicts.values()) == {"SUCCESS"}
+
+
 def test_sabotage_is_undone():
     """After a sabotage that ended in an exception torch is as it was."""
     names = ["_make_grads", "gradcheck", "gradgradcheck"]
