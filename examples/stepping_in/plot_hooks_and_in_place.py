@@ -75,12 +75,12 @@ print("returned:", returned.item(), " in place:", in_place.item())
 # By hand, both
 # -------------
 # The addition hands one and the same tensor to both branches. Changed in place, it is 100 for
-# ``w`` as well: :math:`2 \cdot 100 + 1 \cdot 100`.
+# ``w`` as well: :math:`2 \cdot 100 + 100`.
 
 dy = torch.tensor([100.0], dtype=torch.float64)
 dw = torch.tensor([1.0], dtype=torch.float64)
-right = 2 * dy + 1 * dw
-wrong = 2 * dy + 1 * dy
+right = 2 * dy + dw
+wrong = 2 * dy + dy
 torch.testing.assert_close(  # by hand, autograd
     {"returned": right, "in place": wrong}, {"returned": returned, "in place": in_place}
 )
