@@ -52,7 +52,8 @@ BROKEN = {
     "output, as attribute": (
         "what_ctx_is_for",
         "        ctx.save_for_backward(y)\n        return y\n\n    @staticmethod\n",
-        "        ctx.y = y\n        ctx.save_for_backward(y)\n        return y\n\n    @staticmethod\n",
+        "        ctx.y = y\n        ctx.save_for_backward(y)\n        return y\n\n"
+        "    @staticmethod\n",
     ),
     "sinh, from constants": (
         "differentiated_twice",
