@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 # Answers that ask for attention: an exception, and what nothing reports.
 WORDS = {"raises": "bp-raises", "caught": "bp-raises"}
-WORDS |= {"wrong gradient": "bp-wrong"}
+WORDS |= {"wrong gradient": "bp-wrong", "wrong": "bp-wrong", "silent": "bp-wrong"}
 
 
 class TruthTable(SphinxDirective):
@@ -46,7 +46,7 @@ class TruthTable(SphinxDirective):
         report(name, rows, version, self.get_location())
         columns = self._chosen("columns", found["columns"])
         cells = [
-            (Markup(f"<code>{escape(row)}</code>"), *(_cell(rows[row][c]) for c in columns))
+            (Markup(f"<code>{escape(row)}</code>"), *(cell(rows[row][c]) for c in columns))
             for row in self._chosen("rows", rows)
         ]
         caption = f"{found['title']}, measured with torch {version}"
@@ -67,10 +67,11 @@ class TruthTable(SphinxDirective):
         return chosen
 
 
-def report(name: str, rows: truth.Rows, version: str, location=None) -> None:
-    """A warning, hence a failed build, for each cell that is not what is expected of it."""
+def report(name: str, rows: truth.Rows, version: str, location=None, only: str = "") -> None:
+    """A warning, hence a failed build, for each cell not as expected; of the row ``only``, or all."""
     expected = truth.read(name)
-    for difference in truth.differences(name, expected.rows, rows):
+    kept = {row: cells for row, cells in expected.rows.items() if row == (only or row)}
+    for difference in truth.differences(name, kept, rows):
         logger.warning(
             "%s (expected of torch %s by conf/truth/%s.toml, this is %s); "
             "if the page is to say so, store it: nox -s tables -- --write",
@@ -99,7 +100,8 @@ def measured(key: str) -> tuple[str, dict[str, dict]]:
 def digest() -> str:
     """What a table depends on: the version of torch, the trials, and the cells expected."""
     found = hashlib.sha256(importlib.metadata.version("torch").encode())
-    for path in [CONF / "tables.py", *sorted(truth.FOLDER.glob("*.*"))]:
+    programs = sorted(truth.PROGRAMS.glob("*.py"))
+    for path in [CONF / "tables.py", *sorted(truth.FOLDER.glob("*.*")), *programs]:
         found.update(path.name.encode() + b"\0" + path.read_bytes())
     return found.hexdigest()
 
@@ -114,7 +116,8 @@ def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[s
     ]
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """A cell, marked where its answer asks for attention."""
     css = WORDS.get(text)
     return Markup(f'<span class="{css}">{escape(text)}</span>') if css else text
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NAMES = ("modes", "leaves", "saved", "clearing")
+PROGRAMS = FOLDER.with_name("silent")  # what the table of that name runs
+NAMES = ("modes", "leaves", "saved", "clearing", "silent")
 
 Rows = dict[str, dict[str, str]]  # the cells of a table, by row and column
 

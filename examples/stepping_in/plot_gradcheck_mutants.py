@@ -269,5 +269,5 @@ for name, broken in {"g * g": "g * g * ", "|g|": "g.abs() * "}.items():
 # What was seen
 # -------------
 # Careful inputs leave nothing but rules that are equal to the right one. Ones, zeros, a symmetric
-# matrix or a size of one let wrong rules pass, without a word. And what is wrong only for seeds that
-# are not tried is not seen with any input.
+# matrix or a size of one let wrong rules pass, without a word. And what is wrong only for seeds
+# that are not tried is not seen with any input.

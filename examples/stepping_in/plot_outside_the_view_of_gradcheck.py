@@ -16,7 +16,7 @@ that the check does not.
 # stands behind each.
 
 import torch
-from torch.autograd import Function, gradcheck, grad
+from torch.autograd import Function, grad, gradcheck
 
 torch.set_default_dtype(torch.float64)
 
@@ -73,9 +73,9 @@ print(f"{'NothingForSecond':18}", gradcheck(NothingForSecond.apply, (x.clone(), 
 # %%
 # Seven programs
 # --------------
-# Each returns what it computed and what is right. The argument is written after ``WritesArgument``
-# has read it; two branches share one cotangent; a tensor is changed after the forward pass; a second
-# derivative is taken; the weight is to be trained; a number is complex.
+# Each returns what it computed and what is right. The argument is used again after
+# ``WritesArgument`` has written to it; two branches share one cotangent; a tensor is changed after
+# the forward pass; a second derivative is taken; the weight is to be trained; a number is complex.
 
 p, q = x.detach(), w.detach()  # plain numbers for what is derived by hand
 
@@ -105,8 +105,8 @@ def changed_later():
 # %%
 # The other three
 # ---------------
-# The second derivative of :math:`e^x\cdot x` is :math:`(2 + x)\,e^x`; the gradient of a weight is the
-# other factor; and PyTorch's gradient of :math:`\mathrm{Re}(c^2)` is :math:`2\bar{c}`, the
+# The second derivative of :math:`e^x\cdot x` is :math:`(2 + x)\,e^x`; the gradient of a weight is
+# the other factor; and PyTorch's gradient of :math:`\mathrm{Re}(c^2)` is :math:`2\bar{c}`, with the
 # conjugate.
 
 

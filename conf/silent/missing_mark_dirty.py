@@ -1,0 +1,28 @@
+import torch
+
+torch.set_default_dtype(torch.float64)
+x = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+
+
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        x.mul_(2)
+        return x
+
+    @staticmethod
+    def backward(ctx, u):
+        return 2 * u
+
+
+def loss(x):
+    h = x * 1
+    Double.apply(h)  # h is changed, and its history is not
+    return h.sum()
+
+
+loss(x).backward()
+gradient = x.grad
+right = torch.full((3,), 2.0)
+print("autograd", gradient)
+print("right   ", right)
