@@ -5,8 +5,8 @@ Who decides at a kink
 Ten functions of PyTorch compute the same values, the larger of :math:`x` and 0. At 0 none of them
 has a derivative, and each has to return something: 0, 1, or one half. The same goes for the largest
 of several numbers when two are equal: some functions share the gradient among the equal ones,
-others give all of it to one. Each convention is written as a formula and compared. Look at the column for
-zero: equal values, and three different slopes.
+others give all of it to one. Each convention is written as a formula and compared. Look at the
+column for zero: equal values, and three different slopes.
 """
 
 # %%
@@ -84,8 +84,8 @@ for name, reduce in reductions.items():
 # Derived
 # -------
 # Sharing is :math:`[t_i = \max t]` divided by the number of such entries; the smooth maximum has
-# the softmax. Where one entry gets all of it, which one is the function's affair, and only the sum is
-# certain.
+# the softmax. Where one entry gets all of it, which one is the function's affair, and only the sum
+# is certain.
 
 largest = (t == t.max()).to(t)
 e = torch.exp(t)

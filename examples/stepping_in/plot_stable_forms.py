@@ -110,8 +110,8 @@ for name, (naive, _, slope) in functions.items():
         (gradient,) = torch.autograd.grad(naive(x).sum(), x)
         right = slope(x.detach().double())
         off = ~((gradient.double() - right).abs() <= 0.01 * right)
-        for bad in (off, gradient.isnan()):
-            told.append(f"{x[bad][0].item():g}" if bad.any() else "never")
+        places = (off, gradient.isnan())
+        told += [f"{x[bad][0].item():g}" if bad.any() else "never" for bad in places]
     print(f"{name:24} off {told[0]:>7} {told[2]:>7}   NaN {told[1]:>7} {told[3]:>7}")
 
 # %%
