@@ -553,9 +553,22 @@ CHAPTERS = [
         ),
         (
             "```{truth-table} cleaning",
-            'there is no table "cleaning"; there are: modes, leaves, saved, clearing .*',
+            'there is no table "cleaning"; there are: modes, leaves, saved, clearing, silent .*',
         ),
         ("```{truth-table} leaves", 'leaves has no column "twig"; it has: leaf, .*'),
+    ),
+    chapter(
+        "silent",
+        fence("wrong-gradient} cut_path")
+        + fence("wrong-gradient} ties")
+        + fence("wrong-gradient} cut_paths"),
+        (
+            "```{wrong-gradient} cut_path",
+            r'truth table "silent", row "cut path", column "gradcheck": expected "silent", '
+            r'measured "sees" \(expected of torch [\d.]+ by conf/truth/silent\.toml, .*'
+            r"\[gate\.table\]",
+        ),
+        ("```{wrong-gradient} cut_paths", 'there is no case "cut_paths"; there are: .*'),
     ),
     chapter(
         "directive",
@@ -629,6 +642,10 @@ def book(make_book):
     table = book.root / "conf" / "truth" / "clearing.toml"
     before, row, after = table.read_text("utf-8").partition('[rows."p.grad = None"]')
     table.write_text(before + row + after.replace('"SGD moves" = "no"', '"SGD moves" = "yes"', 1))
+    table = book.root / "conf" / "truth" / "silent.toml"
+    before, row, after = table.read_text("utf-8").partition('[rows."cut path"]')
+    after = after.replace('"gradcheck" = "sees"', '"gradcheck" = "silent"', 1)
+    table.write_text(before + row + after)
     listed = (wrong.path.removeprefix("book/").removesuffix(".md") for wrong in CHAPTERS)
     book.contents(*(chapter for chapter in listed if chapter != "bad/orphan"))
     book.write("_build/html/index.html", "what was published before")
