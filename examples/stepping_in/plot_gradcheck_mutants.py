@@ -56,14 +56,16 @@ A, x | x @ A @ x | g * torch.outer(x, x) | g * (A @ x + A.T @ x)
 A, B | A @ B | g @ B.T | A.T @ g
 A, B | (A @ B).trace() | g * B.T | g * A.T
 """
-rules = [[part.strip() for part in line.split("|")] for line in RULES.strip().splitlines()]
+lines = RULES.strip().splitlines()
+rules = [[part.strip() for part in line.split("|")] for line in lines]
 print(len(rules), "rules with", sum(len(rule) - 2 for rule in rules), "formulas")
 
 # %%
 # The rules are right
 # -------------------
 # Evaluated with plain tensors and compared with autograd: a wrong rule at the start would make
-# nonsense of what follows. The inputs are the careful ones, of sizes that all differ.
+# nonsense of what follows. The inputs are the careful ones: matrices are not square, and each
+# tensor has numbers of both signs, which of three random numbers one seed in four does not give.
 
 
 def value(text, names):
@@ -74,12 +76,11 @@ def value(text, names):
 
 
 def careful(names, value_text):
-    torch.manual_seed(4)
-    inner = 4 if "B" not in names else 2
-    shapes = {"x": (inner,), "y": (inner,), "A": (3, inner), "B": (inner, 3)}
+    torch.manual_seed(2)
+    sizes = {"x": (3,), "y": (3,), "A": (2, 3), "B": (3, 2)}
     if value_text == "x @ A @ x":
-        shapes["A"] = (4, 4)
-    return {name: torch.randn(shapes[name]) for name in names}
+        sizes["A"] = (3, 3)
+    return {name: torch.randn(sizes[name]) for name in names}
 
 
 by_hand, autograd = {}, {}
@@ -122,7 +123,8 @@ SLIPS = {
 
 def slips(formula, table=SLIPS):
     for old, news in table.items():
-        for found in re.finditer(rf"(?<![\w.]){old}\b" if old == "x" else re.escape(old), formula):
+        pattern = r"(?<![\w.])x\b" if old == "x" else re.escape(old)
+        for found in re.finditer(pattern, formula):
             if old == "-" and formula[found.end()] == " ":
                 continue  # a subtraction, which has its own entry
             for new in news:
@@ -130,6 +132,35 @@ def slips(formula, table=SLIPS):
 
 
 print(*slips("-2 * g * x * s"), sep="\n")
+
+# %%
+# Slips that are none
+# -------------------
+# Some change the text and not the rule. They are found by evaluating both on other numbers, and are
+# left out: what remains is wrong.
+
+
+def same(result, formula, slip):
+    for _ in range(8):
+        known = {name: 3 * torch.randn_like(t) for name, t in shapes[result].items()}
+        known["s"] = value(result, known)
+        known["g"] = torch.randn_like(known["s"])
+        try:
+            if not torch.allclose(value(slip, known), value(formula, known)):
+                return False
+        except RuntimeError:  # shapes that do not fit
+            return False
+    return True
+
+
+unchanged = set()
+shapes = {result: careful(text.split(", "), result) for text, result, *_ in rules}
+for _, result, *formulas in rules:
+    for formula in formulas:
+        for slip in slips(formula):
+            if same(result, formula, slip):
+                unchanged.add((result, slip))
+                print(f"{result:10} {formula:26} = {slip}")
 
 # %%
 # A Function from text
@@ -183,7 +214,7 @@ KINDS = {
     "zeros": torch.zeros_like,
     "size one": lambda t: t[(slice(1),) * t.dim()],
 }
-A = torch.randn(3, 4)
+A = torch.randn(2, 3)
 for kind, made in KINDS.items():
     print(f"{kind:10}", [tuple(made(t).shape) for t in (A, A[0])])
 
@@ -202,6 +233,8 @@ def judged(made, table=SLIPS, **options):
         usable = passes(names, result, formulas, inputs, **options)
         for i, formula in enumerate(formulas):
             for slip in slips(formula, table):
+                if (result, slip) in unchanged:
+                    continue
                 broken = [*formulas[:i], slip, *formulas[i + 1 :]]
                 missed = usable and passes(names, result, broken, inputs, **options)
                 verdict = passed if missed else caught if usable else unusable
@@ -213,27 +246,8 @@ found = {kind: judged(made) for kind, made in KINDS.items()}
 print(f"{'':10} caught passed unusable")
 for kind, (caught, passed, unusable) in found.items():
     print(f"{kind:10} {len(caught):6} {len(passed):6} {len(unusable):8}")
-
-# %%
-# What the careful ones let pass
-# ------------------------------
-# They are another way to write the right rule: evaluated on other numbers, no two differ. With
-# these inputs ``gradcheck`` caught every rule that is wrong.
-
-equal = 0
-torch.manual_seed(5)
-for text, result, *formulas in rules:
-    names = text.split(", ")
-    other = {name: 3 * torch.randn_like(t) for name, t in careful(names, result).items()}
-    s = value(result, other)
-    other |= {"g": torch.randn_like(s), "s": s}
-    for formula in formulas:
-        for slip in slips(formula):
-            if f"{result}: {slip}" in found["careful"][1]:
-                torch.testing.assert_close(value(slip, other), value(formula, other))
-                equal += 1
-                print(f"{result:12} {formula:26} = {slip}")
-assert equal == len(found["careful"][1])
+assert [kind for kind, verdicts in found.items() if not verdicts[1]] == ["careful"]
+assert len(found["zeros"][1]) > len(found["zeros"][0])
 
 # %%
 # In one picture
@@ -268,6 +282,6 @@ for name, broken in {"g * g": "g * g * ", "|g|": "g.abs() * "}.items():
 # %%
 # What was seen
 # -------------
-# Careful inputs leave nothing but rules that are equal to the right one. Ones, zeros, a symmetric
-# matrix or a size of one let wrong rules pass, without a word. And what is wrong only for seeds
-# that are not tried is not seen with any input.
+# With careful inputs every rule that was wrong was found. Ones, zeros, a symmetric matrix or a size
+# of one let wrong rules pass, without a word. And what is wrong only for seeds that are not tried
+# is not seen with any input.

@@ -75,6 +75,19 @@ for name, (naive, stable, _) in functions.items():
         print(f"{name:24} at {number:6}: naive {slopes[0]:<12.4g} stable {slopes[1]:.4g}")
 
 # %%
+# Three operations
+# ----------------
+# The sigmoid written out, at -100. The exponential saved its result, which is infinite; the
+# reciprocal sends zero to it.
+
+x = torch.tensor(-100.0, requires_grad=True)
+e = torch.exp(-x)
+y = 1 / (1 + e)
+y.backward(retain_graph=True)
+print(f"exp(-x) = {e.item()}, value {y.item()}, gradient {x.grad.item()}")
+y.grad_fn
+
+# %%
 # Before it is NaN
 # ----------------
 # The relative error of the gradient against the formula, on a grid. The floor is the spacing of
