@@ -95,7 +95,7 @@ def _row(rule: vjps.Rule, entry: str, dtype: torch.dtype, kept: list) -> dict:
         "labels": [],
         "checks": {c: {"made": 0, "worst": 0.0, "skipped": Counter()} for c in CHECKS},
     }  # fmt: skip
-    digest = hashlib.sha256()
+    samples = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for case in _cases.cases(entry, dtype):
@@ -104,7 +104,7 @@ def _row(rule: vjps.Rule, entry: str, dtype: torch.dtype, kept: list) -> dict:
             if not is_sample:
                 row["labels"].append(case.label.removeprefix("edge: "))
             if is_sample:
-                digest.update(_described(case).encode())
+                samples.append(_described(case))
             outcome = check(rule.gradient, function, case, dtype)
             row["failed"] += [[case.label, *failure] for failure in outcome.failed]
             if outcome.declined or outcome.refused:
@@ -129,8 +129,13 @@ def _row(rule: vjps.Rule, entry: str, dtype: torch.dtype, kept: list) -> dict:
         if f"{name}: {reason}" not in row["differs"]:
             told = f"agrees everywhere, and is said not to: {reason}"
             row["failed"].append(["every sample", name, "all", told])
-    row["digest"] = digest.hexdigest()[:16]
+    row["digest"] = digest(samples)
     return row
+
+
+def digest(samples: list[str]) -> str:
+    """A few letters for all samples of an entry, whose order may change from run to run."""
+    return hashlib.sha256("\n".join(sorted(samples)).encode()).hexdigest()[:16]
 
 
 def _telling(case: _cases.Case, kept: list) -> bool:
@@ -179,7 +184,8 @@ def keys() -> dict[str, str]:
     shared = hashlib.sha256(importlib.metadata.version("torch").encode())
     shared.update((CONF / "constraints.txt").read_bytes())
     rules = Path(vjps.__file__).parent
-    common = [*CONF.glob("operators/*.py"), *rules.glob("_*.py")]
+    common = [CONF / "operators" / f"{name}.py" for name in ("cases", "check", "run")]
+    common += rules.glob("_*.py")
     for path in sorted(common, key=lambda path: path.name):
         shared.update(path.read_bytes())
     made = {}
