@@ -120,4 +120,4 @@ def channel_shuffle():
 def meshgrid():
     yield case("xy", normal(2), normal(3), indexing="xy")
     yield case("three, ij", normal(2), normal(3), normal(4), indexing="ij")
-    yield case("three, xy", normal(2), normal(3), normal(4), indexing="xy")
+    yield case("four, xy", normal(2), normal(3), normal(4), normal(5), indexing="xy")

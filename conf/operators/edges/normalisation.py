@@ -43,5 +43,5 @@ def batch_norm():
 
 @edges("nn.functional.local_response_norm")
 def local_response_norm():
-    yield case("an even window", normal(2, 5, 3), 2, 0.5, 0.75, 1.0)
+    yield case("an even window", normal(2, 7, 3), 4, 0.5, 0.75, 1.0)
     yield case("an odd window, larger than the channels", normal(2, 3, 4), 7, 0.5, 1.5, 2.0)

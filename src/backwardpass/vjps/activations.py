@@ -153,12 +153,12 @@ def gelu(g, y, input, *, approximate="none"):
 @rule(
     "nn.functional.silu",
     modules="SiLU",
-    latex=r"\bar x = \bar y\,\big(\sigma + x\,\sigma(1 - \sigma)\big)^*, \quad \sigma = \sigma(x)",
+    latex=r"\bar x = \bar y\,\big(\sigma + x\,\sigma(1 - \sigma)\big), \quad \sigma = \sigma(x)",
     saved="x",
 )
 def silu(g, y, input, inplace=False):
     s = input.sigmoid()
-    return {"input": g * (s + input * s * (1 - s)).conj()}
+    return {"input": g * (s + input * s * (1 - s))}
 
 
 @rule(

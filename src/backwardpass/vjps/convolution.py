@@ -108,8 +108,7 @@ def conv_transpose(g, y, input, weight, bias=None, stride=1, padding=0, output_p
     stride, dilation, padding = _each(stride, n), _each(dilation, n), _each(padding, n)
     batched = input.ndim == n + 2
     x, g = (input, g) if batched else (input.unsqueeze(0), g.unsqueeze(0))
-    added = _each(output_padding, n)
-    margins = [(p, max(p - a, 0)) for p, a in zip(padding, added, strict=True)]
+    margins = [(p, p) for p in padding]
     whole = _by_group(_padded(g, margins), groups, 1)
     source, W = _by_group(x, groups, 1), _by_group(weight, groups, 0)
     dx, dW = torch.zeros_like(source), torch.zeros_like(W)

@@ -55,7 +55,7 @@ def qr(g, y, A, mode="reduced"):
     (dQ, dR), (Q, R) = g, y
     dQ = dQ + A[..., k:] @ dR[..., k:].mH
     square, cotangent = R[..., :k], dR[..., :k]
-    upper = (cotangent @ square.mH - Q.mH @ dQ).triu()
+    upper = cotangent @ square.mH - Q.mH @ dQ
     diagonal = torch.diag_embed(upper.diagonal(dim1=-2, dim2=-1).real)
     hermitian = upper.triu(1) + upper.triu(1).mH + diagonal
     first = torch.linalg.solve_triangular(square.mH, dQ + Q @ hermitian, upper=False, left=False)
@@ -67,11 +67,6 @@ def _gaps(values):
     gaps = values.unsqueeze(-2) - values.unsqueeze(-1)
     gaps.diagonal(dim1=-2, dim2=-1).fill_(torch.inf)
     return gaps
-
-
-def hermitian_part(x):
-    """What is the same under exchange of x and its adjoint: the steps a Hermitian matrix makes."""
-    return 0.5 * (x + x.mH)
 
 
 @rule(

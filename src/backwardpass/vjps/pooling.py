@@ -79,7 +79,7 @@ def _average(length, out, kernel, stride, padding, counts_padding, divides) -> T
     return inside / (end.clamp_max(length) - first.clamp_min(0))
 
 
-def _avg_pool(n, g, x, kernel_size, stride, padding, ceil_mode, counts_padding, divisor):
+def _avg_pool(n, g, x, kernel_size, stride, padding, counts_padding, divisor):
     kernel, padding = _each(kernel_size, n), _each(padding, n)
     stride = _each(stride, n) if stride not in (None, (), []) else kernel
     sizes = zip(x.shape[-n:], g.shape[-n:], kernel, stride, padding, strict=True)
@@ -91,7 +91,7 @@ def _avg_pool(n, g, x, kernel_size, stride, padding, ceil_mode, counts_padding, 
       saved="the shape of x", source="derived at avg_pool2d")  # fmt: skip
 def avg_pool1d(g, y, input, kernel_size, stride=None, padding=0, ceil_mode=False,
                count_include_pad=True):  # fmt: skip
-    options = kernel_size, stride, padding, ceil_mode, count_include_pad
+    options = kernel_size, stride, padding, count_include_pad
     return _avg_pool(1, g, input, *options, None)
 
 
@@ -106,7 +106,7 @@ def avg_pool2d(g, y, input, kernel_size, stride=None, padding=0, ceil_mode=False
     whose row $p$ is 1/divisor inside window $p$, and the gradient multiplies by its transpose.
     With `divisor_override` the matrices hold 1, and one number divides everything.
     """
-    options = kernel_size, stride, padding, ceil_mode, count_include_pad
+    options = kernel_size, stride, padding, count_include_pad
     return _avg_pool(2, g, input, *options, divisor_override)
 
 
@@ -114,7 +114,7 @@ def avg_pool2d(g, y, input, kernel_size, stride=None, padding=0, ceil_mode=False
       saved="the shape of x", source="derived at avg_pool2d")  # fmt: skip
 def avg_pool3d(g, y, input, kernel_size, stride=None, padding=0, ceil_mode=False,
                count_include_pad=True, divisor_override=None):  # fmt: skip
-    options = kernel_size, stride, padding, ceil_mode, count_include_pad
+    options = kernel_size, stride, padding, count_include_pad
     return _avg_pool(3, g, input, *options, divisor_override)
 
 
@@ -165,11 +165,9 @@ def _interpolation(mode: str, length: int, out: int, scale: float | None, corner
         return _weights(length, [(at, torch.ones(out))])
     between = (length - 1) / max(out - 1, 1)
     at = p * between if corners else (p + 0.5) * step - 0.5
+    first, t = at.floor(), at - at.floor()
     if mode == "bicubic":
-        t, first = at - at.floor(), at.floor()
         return _weights(length, [(first + k, _cubic(t - k)) for k in (-1, 0, 1, 2)])
-    at = at.clamp(0, length - 1)
-    t, first = at - at.floor(), at.floor()
     return _weights(length, [(first, 1 - t), (first + 1, t)])
 
 
