@@ -27,7 +27,7 @@ class WrongValue(Function):
 
 
 class WritesArgument(Function):
-    forward = staticmethod(lambda ctx, x: (3 * x, x.data.zero_())[0])
+    forward = staticmethod(lambda ctx, x: (3 * x, x.data.fill_(4))[0])
     backward = staticmethod(lambda ctx, u: 3 * u)
 
 
@@ -73,33 +73,35 @@ print(f"{'NothingForSecond':18}", gradcheck(NothingForSecond.apply, (x.clone(), 
 # %%
 # Seven programs
 # --------------
-# Each returns what it computed and what is right. The argument is used again after
-# ``WritesArgument`` has written to it; two branches share one cotangent; a tensor is changed after
-# the forward pass; a second derivative is taken; the weight is to be trained; a number is complex.
+# Each returns what it computed, which wrong number that has to be, and what is right. The argument
+# is used again after ``WritesArgument`` has written to it; two branches share one cotangent; a
+# tensor is changed after the forward pass; a second derivative is taken; the weight is to be
+# trained; a number is complex.
 
 p, q = x.detach(), w.detach()  # plain numbers for what is derived by hand
+u = torch.tensor([1.5, -0.5, 3.0])  # the cotangent of each result
 
 
 def value():
-    return WrongValue.apply(x), p.exp()
+    return WrongValue.apply(x), p.exp() + 100, p.exp()
 
 
 def two_uses():
-    shared = x * 1
+    shared = x.clone()
     first, second = WritesArgument.apply(shared), shared**2
-    return grad(first + second, x, torch.ones(3))[0], 3 + 2 * p
+    return grad(first + second, x, u)[0], 11 * u, (3 + 2 * p) * u
 
 
 def two_branches():
-    other = x * 1
-    return grad(WritesCotangent.apply(x) + other, x, torch.ones(3))[0], torch.full((3,), 4.0)
+    other = x.clone()
+    return grad(WritesCotangent.apply(x) + other, x, u.clone())[0], 6 * u, 4 * u
 
 
 def changed_later():
-    shared = x * 1
+    shared = x.clone()
     squared = KeepsAttribute.apply(shared)
-    shared.detach().zero_()
-    return grad(squared, x, torch.ones(3))[0], 2 * p
+    shared.detach().fill_(4)
+    return grad(squared, x, u)[0], 8 * u, 2 * p * u
 
 
 # %%
@@ -111,26 +113,30 @@ def changed_later():
 
 
 def second_derivative():
-    (first,) = grad((KeepsIntermediate.apply(x) * x).sum(), x, create_graph=True)
-    return grad(first.sum(), x)[0], (2 + p) * p.exp()
+    ones = torch.ones(3)
+    (first,) = grad(KeepsIntermediate.apply(x) * x, x, ones, create_graph=True)
+    torch.testing.assert_close(first.detach(), (1 + p) * p.exp())  # the gradient is right
+    return grad(first, x, u)[0], 2 * p.exp() * u, (2 + p) * p.exp() * u
 
 
 def trained_weight():
     weight = q.clone().requires_grad_()
-    found = grad(NothingForSecond.apply(x, weight).sum(), weight, allow_unused=True)[0]
-    return torch.zeros(3) if found is None else found, p
+    x_grad, found = grad(NothingForSecond.apply(x, weight), (x, weight), u, allow_unused=True)
+    torch.testing.assert_close(x_grad, q * u)  # the first argument's is right
+    return found, None, p * u
 
 
 def complex_number():
     c = torch.complex(p, q).requires_grad_()
-    found = grad(NoConjugate.apply(c).real.sum(), c)[0]
-    return torch.view_as_real(found)[:, 1], -2 * q
+    (found,) = grad(NoConjugate.apply(c).real, c, u)
+    return found.imag, 2 * q * u, -2 * q * u
 
 
 # %%
 # Computed and right
 # ------------------
-# The first entry of each. None of these programs raised or warned.
+# The first entry of each. None of these programs raised or warned, and each wrong number is the one
+# predicted.
 
 programs = (
     value,
@@ -143,7 +149,11 @@ programs = (
 )
 right = {}
 for program in programs:
-    computed, right[program.__name__] = program()
+    computed, predicted, right[program.__name__] = program()
+    if predicted is None:
+        print(f"{program.__name__:18}{computed!s:>8} for {right[program.__name__][0]:8.3f}")
+        continue
+    torch.testing.assert_close(computed, predicted)
     assert not torch.allclose(computed, right[program.__name__])
     print(f"{program.__name__:18}{computed[0].item():8.3f} for {right[program.__name__][0]:8.3f}")
 
@@ -154,16 +164,18 @@ for program in programs:
 
 c = torch.complex(p, q).requires_grad_()
 weight = q.clone().requires_grad_()
-(first,) = grad((x.exp() * x).sum(), x, create_graph=True)
+(first,) = grad(x.exp() * x, x, torch.ones(3), create_graph=True)
 autograd = {
-    "two_uses": grad((3 * x + x**2).sum(), x)[0],
-    "two_branches": grad((3 * x + x).sum(), x)[0],
-    "changed_later": grad((x**2).sum(), x)[0],
-    "second_derivative": grad(first.sum(), x)[0],
-    "trained_weight": grad((x * weight).sum(), weight)[0],
-    "complex_number": grad((c**2).real.sum(), c)[0].imag,
+    "two_uses": grad(3 * x + x**2, x, u)[0],
+    "two_branches": grad(3 * x + x, x, u)[0],
+    "changed_later": grad(x**2, x, u)[0],
+    "second_derivative": grad(first, x, u)[0],
+    "trained_weight": grad(x * weight, weight, u)[0],
+    "complex_number": grad((c**2).real, c, u)[0].imag,
+    "slope of WrongValue": grad(WrongValue.apply(x), x, u)[0],
 }
-by_hand = {name: right[name] for name in autograd}
+by_hand = right | {"slope of WrongValue": p.exp() * u}
+torch.testing.assert_close(by_hand.pop("value"), x.detach().exp())
 torch.testing.assert_close(by_hand, autograd)  # by hand, autograd
 print(", ".join(by_hand))
 

@@ -19,8 +19,8 @@ import torch
 import torch.nn.functional as F
 
 torch.set_default_dtype(torch.float64)
-x = torch.tensor([-1.5, 0.0, 2.5])
-zero = torch.zeros(3)
+x = torch.tensor([-1.5, 0.0, 0.4, 2.5])
+zero = torch.zeros(4)
 ways = {
     "relu(x)": torch.relu,
     "threshold(x, 0, 0)": lambda x: F.threshold(x, 0, 0),
@@ -34,7 +34,7 @@ ways = {
     "max(0) of both": lambda x: torch.stack([x, zero]).max(0).values,
 }
 for way in ways.values():
-    torch.testing.assert_close(way(x), torch.tensor([0.0, 0.0, 2.5]))
+    torch.testing.assert_close(way(x), torch.tensor([0.0, 0.0, 0.4, 2.5]))
 print(len(ways), "ways, one function")
 
 # %%
@@ -48,12 +48,13 @@ conventions = {
     "[x >= 0]": (x >= 0).to(x),
     "half of each": ((x > 0).to(x) + (x >= 0).to(x)) / 2,
 }
-chosen = dict(zip(ways, ["[x > 0]"] * 4 + ["half of each"] * 2 + ["[x >= 0]"] * 4))
+chosen = ["[x > 0]"] * 4 + ["half of each"] * 2 + ["[x >= 0]"] * 4
+assert len(chosen) == len(ways)
 by_hand, autograd = {}, {}
-for name, way in ways.items():
+for (name, way), convention in zip(ways.items(), chosen):
     leaf = x.clone().requires_grad_()
-    (autograd[name],) = torch.autograd.grad(way(leaf), leaf, torch.full((3,), 3.0))
-    by_hand[name] = 3 * conventions[chosen[name]]
+    (autograd[name],) = torch.autograd.grad(way(leaf), leaf, torch.full((4,), 3.0))
+    by_hand[name] = 3 * conventions[convention]
 torch.testing.assert_close(by_hand, autograd)  # by hand, autograd
 for name, gradient in autograd.items():
     print(f"{name:20} {[slope / 3 for slope in gradient.tolist()]}")
@@ -83,14 +84,14 @@ for name, reduce in reductions.items():
 # %%
 # Derived
 # -------
-# Sharing is :math:`[t_i = \max t]` divided by the number of such entries; the smooth maximum has
-# the softmax. Where one entry gets all of it, which one is the function's affair, and only the sum
-# is certain.
+# Sharing is :math:`[t_i = \max t]` divided by 3, the number of such entries; the smooth maximum
+# has the softmax. Where one entry gets all of it, which one is the function's affair, and only the
+# sum is certain.
 
 largest = (t == t.max()).to(t)
-e = torch.exp(t)
+relative = torch.exp(t[None] - t[:, None])  # a row for each entry
 torch.testing.assert_close(
-    {"max": largest / largest.sum(), "amax": largest / largest.sum(), "logsumexp": e / e.sum()},
+    {"max": largest / 3, "amax": largest / 3, "logsumexp": 1 / relative.sum(1)},
     {"max": shares["t.max()"], "amax": shares["t.amax(0)"], "logsumexp": shares["t.logsumexp(0)"]},
 )
 for name in ("t.max(0).values", "t.topk(1).values", "t.sort().values[-1]", "max_pool1d(t, 4)"):
