@@ -90,7 +90,7 @@ out.grad_fn
 # leading dimensions, against PyTorch's operation.
 
 by_hand, by_autograd = {}, {}
-shapes = (((), 4, 6, 3, 5), ((2,), 3, 5, 4, 2), ((3, 2), 5, 4, 2, 7), ((3,), 6, 2, 5, 4),
+shapes = (((), 4, 6, 3, 5), ((2,), 3, 5, 4, 2), ((3, 2), 5, 4, 2, 7), ((3,), 6, 2, 5, 5),
           ((2, 4), 5, 7, 3, 3))  # fmt: skip
 for lead, n, m, d, e in shapes:
     tensors = {name: torch.randn(*lead, *s, requires_grad=True)
@@ -106,7 +106,9 @@ for lead, n, m, d, e in shapes:
     for name, mine, theirs in zip("QKV", results, found, strict=True):
         key = f"{name} {tuple(theirs.shape)}"
         by_hand[key], by_autograd[key] = mine, theirs
-    print(f"{lead!s:7} n {n}  m {m}  d {d}  e {e}: {output.grad_fn.name()}")
+    node = output.grad_fn.name()
+    assert node.startswith("ScaledDotProduct") == (len(lead) == 2 and d == e)
+    print(f"{lead!s:7} n {n}  m {m}  d {d}  e {e}: {node}")
 torch.testing.assert_close(by_hand, by_autograd)  # by hand, autograd
 
 # %%
