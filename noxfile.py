@@ -26,7 +26,14 @@ nox.options.error_on_external_run = True
 PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = Path("conf/constraints.txt")
 # Each environment, and the dependency groups it holds.
-ENVIRONMENTS = {"book": ["book", "test", "live"], "bench": ["bench"], "lint": ["lint"]}
+ENVIRONMENTS = {
+    "book": ["book", "test", "live"],
+    "bench": ["bench"],
+    "browser": ["browser"],
+    "lint": ["lint"],
+}
+# What runs nothing of the book's own needs neither it nor torch.
+ALONE = {"browser", "lint"}
 
 
 @nox.session(venv_backend="none")
@@ -105,6 +112,12 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def browser(session: nox.Session) -> None:
+    """Try the built book in Chromium, page by page; arguments go to pytest."""
+    run(session, "-m", "pytest", "tests/browser", *session.posargs, name="browser")
+
+
+@nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
     """Check the style of the code; nox -s lint -- --fix mends what can be mended."""
     fix = "--fix" in session.posargs
@@ -122,7 +135,7 @@ def environment(session: nox.Session, name: str) -> str:
     folder = Path(".nox", name).resolve()
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     requirements = nox.project.dependency_groups(PROJECT, *ENVIRONMENTS[name])
-    project = [] if name == "lint" else ["--editable", ".[draw]"]
+    project = [] if name in ALONE else ["--editable", ".[draw]"]
     extras = PROJECT["project"]["optional-dependencies"]["draw"]
     unpinned = missing_pins([*requirements, *PROJECT["project"]["dependencies"], *extras])
     if unpinned:

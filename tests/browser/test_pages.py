@@ -1,0 +1,63 @@
+"""What every page has to be: quiet, self-contained, light, and readable by everyone on a phone."""
+
+import gzip
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+MOST_BYTES = 200_000
+PICTURES = {".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp", ".ico"}
+PACKED = {".woff", ".woff2"}
+PHONE = {"width": 360, "height": 740}
+AXE = resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+RUN = """only => axe.run(document, {
+  resultTypes: ['violations'], ...(only ? {runOnly: {type: 'rule', values: only}} : {}),
+}).then(({violations}) => violations.flatMap(({id, help, nodes}) =>
+  nodes.map(node => `${id} (${help}): ${node.target} ${node.html.slice(0, 120)}`)))"""
+# What sticks out of a page that is too wide.
+WIDE = """() => {
+  const room = document.documentElement.clientWidth;
+  if (document.documentElement.scrollWidth <= room) return [];
+  return [`${document.documentElement.scrollWidth} > ${room} pixels`,
+    ...[...document.querySelectorAll('main *, header *, footer *')]
+      .filter(e => e.getBoundingClientRect().right > room + 1 && !e.closest('.bp-frame, pre'))
+      .slice(0, 3).map(e => `${e.tagName}.${e.getAttribute('class')}`)];
+}"""
+
+
+@cache
+def weight(path: Path) -> int:
+    """How many bytes a server sends for a file."""
+    content = path.read_bytes()
+    return len(content) if path.suffix in PACKED else len(gzip.compress(content, 6))
+
+
+def loaded(page, address: str, html: Path) -> dict[str, int]:
+    """The files a page asked for, pictures apart, and what each weighs."""
+    paths = {html / unquote(urlparse(url).path).lstrip("/") for url in page.asked}
+    return {
+        path.relative_to(html).as_posix(): weight(path)
+        for path in paths
+        if path.is_file() and path.suffix not in PICTURES
+    }
+
+
+def test_page(page, address, html, page_name):
+    """Quiet, from one place, light, without a violation in either theme, and not too wide."""
+    page.goto(address + page_name)
+    found = [f"complains: {complaint}" for complaint in page.complaints]
+    found += [f"asks for {url}" for url in page.asked if not url.startswith((address, "data:"))]
+    weights = loaded(page, address, html)
+    total = sum(weights.values())
+    if total > MOST_BYTES:
+        heaviest = sorted(weights.items(), key=lambda entry: -entry[1])[:4]
+        found.append(f"weighs {total:,} bytes: {heaviest}")
+    page.evaluate(AXE)
+    found += [f"light: {violation}" for violation in page.evaluate(RUN, None)]
+    page.emulate_media(color_scheme="dark")
+    # What depends on a theme is its colours.
+    found += [f"dark: {v}" for v in page.evaluate(RUN, ["color-contrast", "link-in-text-block"])]
+    page.set_viewport_size(PHONE)
+    found += [f"wider than a phone: {what}" for what in page.evaluate(WIDE)]
+    assert not found, "\n".join(found)
