@@ -56,8 +56,8 @@ def steps(observed: dict, number: int) -> list[Step]:
     ]
     for which, same in list(drawing["passes"].items())[:3]:
         ran = observed["passes"][int(which)]
-        for step in ran["steps"]:
-            found.append(backward(ran["graph"]["nodes"][step["node"]], step, same))
+        nodes = ran["graph"]["nodes"]
+        found += [backward(nodes[step["node"]], step, same) for step in ran["steps"]]
         if ran["error"]:
             first = ran["error"].strip().splitlines()[0]
             found.append(Step("", "", None, frozenset(), error=first))
