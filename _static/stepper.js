@@ -1,32 +1,34 @@
-// Steps through a recorded pass: shows one item of the list at a time, and points at the drawing.
-// conf/extensions/stepper.py writes the list; what is shown is what stands there.
+// Steps through recorded passes: shows one item of each list at a time, and points at the drawing.
+// conf/extensions/stepper.py writes the lists; what is shown is what stands there.
 (function () {
   "use strict";
 
   const WAIT = 1100; // milliseconds between two steps that play by themselves
 
-  class Stepper {
-    constructor(root) {
+  // One drawing, and the list of what happened over it.
+  class View {
+    constructor(root, said) {
       this.root = root;
+      this.said = said;
+      this.opening = said.textContent;
       this.items = [...root.querySelectorAll(".bp-steps > li")];
-      this.range = root.querySelector("input[type=range]");
-      this.said = root.querySelector(".bp-said");
-      this.opening = this.said.textContent;
-      this.play = root.querySelector('[data-go="play"]');
-      this.share = root.querySelector(".bp-share");
-      this.phases = [...root.querySelectorAll(".bp-phase")];
-      this.starts = this.phases.map((button) => Number(button.dataset.to));
+      // Where each phase begins, counted from 0, and how many steps it has.
+      this.phases = [];
+      for (const list of root.querySelectorAll(".bp-steps")) {
+        this.phases.push({ start: this.items.indexOf(list.firstElementChild), length: list.children.length });
+      }
+      this.formulas = new Map();
+      for (const item of root.querySelectorAll(".bp-rules > li")) {
+        this.formulas.set(item.dataset.name, item.querySelector(".bp-formula"));
+      }
       this.boxes = this.boxesByNode();
+      this.distinct = [...new Set(this.boxes)].filter(Boolean);
       this.edges = new Map();
       for (const part of root.querySelectorAll("svg [data-edge]")) {
         if (!this.edges.has(part.dataset.edge)) this.edges.set(part.dataset.edge, []);
         this.edges.get(part.dataset.edge).push(part);
       }
-      this.at = 0;
-      this.timer = undefined;
-      this.listen();
-      root.classList.add("bp-live");
-      this.show(0, false);
+      this.marked = new Map(); // each part of the drawing that is marked, with its classes
     }
 
     // A box stands for one node, or where the drawing is folded for all from one to another.
@@ -39,12 +41,106 @@
       return boxes;
     }
 
+    boxOf(item) {
+      return item?.dataset.node === undefined ? undefined : this.boxes[Number(item.dataset.node)];
+    }
+
+    partsOf(names) {
+      return (names ?? "").split(" ").flatMap((name) => this.edges.get(name) ?? []);
+    }
+
+    // The item to show at a step of a phase; a drawing whose phase is shorter stays at its end.
+    itemAt(phase, offset) {
+      const { start, length } = this.phases[phase];
+      return start + Math.min(offset, length - 1);
+    }
+
+    // Any step can be shown after any other; without a phase, what there is before the first.
+    show(phase, offset, name) {
+      const { items, said } = this;
+      const at = phase < 0 || !this.phases[phase] ? -1 : this.itemAt(phase, offset);
+      this.now = items[at];
+      this.mark(phase, at);
+      said.replaceChildren();
+      if (!this.now) {
+        said.textContent = this.opening;
+        return;
+      }
+      const where = document.createElement("span");
+      where.className = "bp-where";
+      where.textContent = `${name}. `;
+      said.append(where, ...this.now.cloneNode(true).childNodes);
+      const formula = this.formulas.get(this.now.dataset.rule);
+      if (formula) said.append(" Its rule is ", formula.cloneNode(true));
+    }
+
+    // What is marked now is compared with what was: so a large drawing changes in few places.
+    mark(phase, at) {
+      const forward = phase === 0;
+      const wanted = new Map();
+      const add = (part, name) => {
+        if (!part) return;
+        if (!wanted.has(part)) wanted.set(part, new Set());
+        wanted.get(part).add(name);
+      };
+      const begun = at < 0 ? 0 : this.phases[phase].start;
+      for (let i = begun; i <= at; i += 1) {
+        const item = this.items[i];
+        const state = i === at ? "bp-now" : "bp-done";
+        const box = this.boxOf(item);
+        add(box, state);
+        if ("freed" in item.dataset) add(box, "bp-freed");
+        for (const part of this.partsOf(item.dataset.edges)) add(part, state);
+      }
+      // Along which edges the cotangent came: where paths meet there are several.
+      for (const part of this.partsOf(this.now?.dataset.from)) add(part, "bp-in");
+      for (const [part, names] of this.marked) {
+        for (const name of names) if (!wanted.get(part)?.has(name)) part.classList.remove(name);
+      }
+      for (const [part, names] of wanted) part.classList.add(...names);
+      this.marked = wanted;
+      // While the forward pass is recorded, what comes later is faint.
+      for (const box of this.distinct) {
+        const there = wanted.has(box) || box.classList.contains("bp-accumulate");
+        box.classList.toggle("bp-later", forward && !there);
+      }
+      for (const parts of this.edges.values()) {
+        for (const part of parts) part.classList.toggle("bp-later", forward && !wanted.has(part));
+      }
+    }
+  }
+
+  // The bar of buttons of one drawing, or of several that are stepped through together.
+  class Stepper {
+    constructor(root) {
+      this.root = root;
+      this.range = root.querySelector("input[type=range]");
+      this.play = root.querySelector('[data-go="play"]');
+      this.share = root.querySelector(".bp-share");
+      this.phases = [...root.querySelectorAll(".bp-phase")];
+      this.starts = this.phases.map((button) => Number(button.dataset.to));
+      const said = root.querySelectorAll(".bp-said");
+      this.views = [...root.querySelectorAll(".bp-view")].map((view, i) => new View(view, said[i]));
+      this.length = Number(this.range.max);
+      const longest = this.phases.map((_, phase) =>
+        Math.max(...this.views.map((view) => view.phases[phase]?.length ?? 0)),
+      );
+      if (longest.reduce((sum, length) => sum + length, 0) !== this.length || this.length < 2) {
+        throw new Error(`the recording of ${root.id} is not whole`);
+      }
+      this.at = 0;
+      this.timer = undefined;
+      this.show(0, false);
+      this.listen();
+      root.classList.add("bp-live");
+    }
+
     listen() {
       const go = {
         first: () => this.show(0),
         back: () => this.show(this.at - 1),
         next: () => this.show(this.at + 1),
-        last: () => this.show(this.items.length),
+        last: () => this.show(this.length),
         play: () => this.toggle(),
       };
       this.root.addEventListener("click", (event) => {
@@ -76,23 +172,26 @@
 
     // From a box to the next step that is about it, or the first if there is none further on.
     toNode(box) {
-      const about = this.items.flatMap((item, i) => (this.boxOf(item) === box ? [i + 1] : []));
+      const view = this.views.find(({ root }) => root.contains(box));
+      const about = [];
+      for (let step = 1; step <= this.length; step += 1) {
+        const [phase, offset] = this.placeOf(step);
+        const item = view.phases[phase] && offset < view.phases[phase].length
+          ? view.items[view.itemAt(phase, offset)] : undefined;
+        if (item && view.boxOf(item) === box) about.push(step);
+      }
       if (about.length === 0) return;
       this.pause();
       this.show(about.find((step) => step > this.at) ?? about[0]);
     }
 
-    boxOf(item) {
-      return item.dataset.node === undefined ? undefined : this.boxes[Number(item.dataset.node)];
-    }
-
     toggle() {
       if (this.timer !== undefined) return this.pause();
-      if (this.at >= this.items.length) this.show(0);
+      if (this.at >= this.length) this.show(0);
       this.play.setAttribute("aria-pressed", "true");
       this.timer = setInterval(() => {
         this.show(this.at + 1);
-        if (this.at >= this.items.length) this.pause();
+        if (this.at >= this.length) this.pause();
       }, WAIT);
       this.show(this.at + 1);
     }
@@ -103,75 +202,35 @@
       this.play.setAttribute("aria-pressed", "false");
     }
 
-    phaseOf(step) {
-      return this.starts.findLastIndex((start) => start <= step);
+    placeOf(step) {
+      const phase = this.starts.findLastIndex((start) => start <= step);
+      return [phase, phase < 0 ? 0 : step - this.starts[phase]];
     }
 
     show(step, byReader = true) {
-      const to = Math.max(0, Math.min(step, this.items.length));
+      const to = Math.max(0, Math.min(step, this.length));
       this.at = to;
-      const phase = this.phaseOf(to);
-      const begun = phase < 0 ? 0 : this.starts[phase];
-      this.mark(to, phase, begun);
-      this.items.forEach((item, i) => item.classList.toggle("bp-now", i === to - 1));
+      const [phase, offset] = this.placeOf(to);
+      const name = phase < 0 ? "" : `${this.phases[phase].textContent}, step ${offset + 1}`;
+      for (const view of this.views) view.show(phase, offset, name);
       this.phases.forEach((button, i) => button.setAttribute("aria-current", String(i === phase)));
       this.range.value = String(to);
-      const name = phase < 0 ? "" : `${this.phases[phase].textContent}, step ${to - begun + 1}`;
       this.range.setAttribute("aria-valuetext", name || "not begun");
-      this.said.replaceChildren();
-      if (to === 0) {
-        this.said.textContent = this.opening;
-      } else {
-        const where = document.createElement("span");
-        where.className = "bp-where";
-        where.textContent = `${name}. `;
-        const copy = this.items[to - 1].cloneNode(true);
-        this.said.append(where, ...copy.childNodes);
-      }
       this.share.href = `#${this.root.id}:${to}`;
-      if (byReader) this.keepInSight(this.boxOf(this.items[to - 1] ?? this.root));
-    }
-
-    // Everything drawn anew from the list: so any step can be shown after any other.
-    mark(to, phase, begun) {
-      const forward = phase === 0;
-      const seen = this.items.slice(begun - 1, to);
-      const recorded = new Set(forward ? seen.map((item) => this.boxOf(item)) : []);
-      const isLeaf = (box) => box.classList.contains("bp-accumulate");
-      for (const box of new Set(this.boxes)) {
-        if (!box) continue;
-        box.classList.remove("bp-now", "bp-done", "bp-freed", "bp-next");
-        box.classList.toggle("bp-later", forward && !recorded.has(box) && !isLeaf(box));
-      }
-      for (const parts of this.edges.values()) {
-        for (const part of parts) {
-          part.classList.remove("bp-now", "bp-done");
-          part.classList.toggle("bp-later", forward);
-        }
-      }
-      seen.forEach((item, i) => {
-        const state = i === seen.length - 1 ? "bp-now" : "bp-done";
-        const box = this.boxOf(item);
-        if (box) box.classList.add(state);
-        if (box && "freed" in item.dataset) box.classList.add("bp-freed");
-        for (const edge of (item.dataset.edges ?? "").split(" ").filter(Boolean)) {
-          for (const part of this.edges.get(edge) ?? []) {
-            part.classList.add(state);
-            part.classList.remove("bp-later");
-          }
-        }
-      });
+      if (byReader) this.keepInSight(this.views[0].boxOf(this.views[0].now));
     }
 
     // A drawing larger than the window scrolls along, within its frame and with the page.
     keepInSight(box) {
-      if (!box?.getBoundingClientRect) return;
-      const { top, bottom } = box.getBoundingClientRect();
+      if (!box) return;
+      const { top, bottom, left, right } = box.getBoundingClientRect();
+      const frame = box.closest(".bp-frame").getBoundingClientRect();
       const bar = this.root.querySelector(".bp-controls").getBoundingClientRect();
       const low = Math.min(window.innerHeight, bar.top < window.innerHeight ? bar.top : Infinity);
-      if (top >= 0 && bottom <= low) return;
+      const aside = left >= frame.left && right <= frame.right;
+      if (top >= 0 && bottom <= low && aside) return;
       const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-      box.scrollIntoView({ block: "center", inline: "nearest", behavior: still ? "auto" : "smooth" });
+      box.scrollIntoView({ block: "center", inline: "nearest", behavior: still ? "instant" : "smooth" });
     }
 
     copy() {
@@ -191,7 +250,7 @@
     try {
       steppers.set(root.id, new Stepper(root));
     } catch (error) {
-      // The drawing and the list stand; the bar would do nothing.
+      // The drawing and the list stand, and say so; the bar would do nothing.
       root.classList.remove("bp-live");
       root.classList.add("bp-broken");
       console.error(error);

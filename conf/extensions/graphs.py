@@ -11,24 +11,59 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 
+from . import node_rules
 from .html import framed, raw
 from .observed import ObservedDirective
-from .stepper import stepper
+from .stepper import View, stepper, view
 
 
 class BackwardGraph(ObservedDirective):
-    """The drawing of the n-th graph a script showed: ``:graph: n``, by default the first."""
+    """The drawing of the n-th graph a script showed: ``:graph: n``, by default the first.
 
-    option_spec = {"graph": directives.positive_int}
+    ``:beside: graph/plot_other 2``, or ``:beside: 2`` for another graph of the same script, puts a
+    second drawing next to it, and one bar of buttons steps through both.
+    """
+
+    option_spec = {
+        "graph": directives.positive_int,
+        "beside": directives.unchanged_required,
+    }
 
     def show(self, script: Path, observed: dict) -> list[nodes.Node]:
-        number = self.options.get("graph", 1)
-        drawing = self.numbered(observed["drawings"], number, "draws a graph")
-        if not drawing["svg"]:
+        asked = [(self.arguments[0], self.options.get("graph", 1))]
+        if beside := self.options.get("beside"):
+            name, _, number = beside.rpartition(" ")
+            if not number.isdecimal():
+                raise self.error(f'":beside: {beside}" does not end in the number of a graph')
+            asked.append((name.strip() or asked[0][0], int(number)))
+        again = self._again(tuple(asked))
+        views = [self._view(*each, again) for each in asked]
+        if None in views:
             return []  # why it could not be drawn is reported once, by the gallery
-        shown = drawn(drawing["svg"])
-        source = script.read_text("utf-8")
-        return [raw(stepper(self.arguments[0], number, observed, source, shown))]
+        for path in node_rules.sources():
+            self.env.note_dependency(str(path))
+        return [raw(stepper(views, again, self._href))]
+
+    def _view(self, name: str, number: int, again: int) -> View | None:
+        script, observed = self.observed(name)
+        drawing = self.numbered(observed["drawings"], number, "draws a graph", name)
+        if not drawing["svg"]:
+            return None
+        svg = drawing["svg"]
+        if again > 1:  # a name on a page is given once
+            svg = re.sub(r"(bp-[0-9a-f]{12})-(?=title|desc)", rf"\1-{again}-", svg)
+        return view(name, number, observed, script.read_text("utf-8"), drawn(svg))
+
+    def _again(self, asked: tuple) -> int:
+        """The how manieth time this page shows these drawings."""
+        shown = self.env.temp_data.setdefault("bp-drawings", {})
+        for each in asked:
+            shown[each] = shown.get(each, 0) + 1
+        return max(shown[each] for each in asked)
+
+    def _href(self, docname: str) -> str:
+        """Where a page of the book is, seen from this one."""
+        return "../" * self.env.docname.count("/") + f"{docname}.html"
 
 
 class BackwardTable(ObservedDirective):

@@ -15,7 +15,13 @@ class ObservedDirective(SphinxDirective):
     has_content = False
 
     def run(self) -> list[nodes.Node]:
-        name = self.arguments[0]
+        script, observed = self.observed(self.arguments[0])
+        if not observed["completed"]:
+            return []  # its failure is reported once, by the gallery
+        return self.show(script, observed)
+
+    def observed(self, name: str) -> tuple[Path, dict]:
+        """The script of that name, and what was observed of it."""
         try:
             script = sidecar.script(name)
         except LookupError as unknown:
@@ -25,19 +31,17 @@ class ObservedDirective(SphinxDirective):
         observed = sidecar.read(script)
         if observed is None:
             raise self.error(f"examples/{name}.py has not been executed by this build")
-        if not observed["completed"]:
-            return []  # its failure is reported once, by the gallery
-        return self.show(script, observed)
+        return script, observed
 
     def show(self, script: Path, observed: dict) -> list[nodes.Node]:
         """The nodes that stand for what ``script`` showed."""
         raise NotImplementedError
 
-    def numbered(self, items: list[dict], number: int, made: str) -> dict:
+    def numbered(self, items: list[dict], number: int, made: str, name: str = "") -> dict:
         """The item of that number, counted from 1, or an error that says how many there are."""
         if not 1 <= number <= len(items):
             raise self.error(
-                f"examples/{self.arguments[0]}.py {made} {len(items)} times; there is no "
+                f"examples/{name or self.arguments[0]}.py {made} {len(items)} times; there is no "
                 f"number {number}"
             )
         return items[number - 1]

@@ -7,9 +7,12 @@ Without JavaScript, and on paper, the drawing and the whole list stand.
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from html import escape
+from itertools import zip_longest
+
+from . import mathematics, node_rules
 
 # A list longer than this is not printed below a drawing: nobody steps through it.
 MOST_STEPS = 400
@@ -23,6 +26,12 @@ BUTTONS = (
     ("play", "Play", "Play"),
 )
 
+# Seen without JavaScript, in a browser that is too old, and where the script does not arrive.
+WITHOUT = (
+    "The whole recording, step by step. Buttons that show one step at a time, and point at it in "
+    "the drawing, need JavaScript and a browser of 2022 or newer."
+)
+
 
 @dataclass
 class Phase:
@@ -32,45 +41,127 @@ class Phase:
     items: list[str] = field(default_factory=list)
 
 
-def stepper(name: str, number: int, observed: dict, source: str, svg: str) -> str:
-    """HTML of the n-th drawing of a script, with whatever was recorded over it.
+@dataclass(frozen=True)
+class View:
+    """One drawing, and what was recorded over it."""
 
-    ``svg`` is the drawing in its frame, and returned alone where there is nothing to step through.
-    """
+    name: str
+    number: int
+    title: str
+    svg: str
+    phases: list[Phase]
+    rules: dict[str, node_rules.Shown]
+
+    @property
+    def steps(self) -> int:
+        return sum(len(phase.items) for phase in self.phases)
+
+    @property
+    def identity(self) -> str:
+        script = self.name.rpartition("/")[2].removeprefix("plot_").replace("_", "-")
+        return f"{script}-{self.number}"
+
+
+def view(name: str, number: int, observed: dict, source: str, svg: str) -> View:
+    """The n-th drawing of a script, ``svg`` in its frame, with the steps recorded over it."""
     drawing = observed["drawings"][number - 1]
     phases = [_forward(drawing, source), *_backward(drawing, observed["passes"])]
     phases = [phase for phase in phases if phase.items]
-    count = sum(len(phase.items) for phase in phases)
-    if len(phases) < 2 or count > MOST_STEPS:  # no pass was recorded over it
-        return svg
-    identity = f"steps-{name.rpartition('/')[2].removeprefix('plot_').replace('_', '-')}-{number}"
+    ran = {node["name"] for node in drawing["graph"]["nodes"]}
+    rules = {name: rule for name in sorted(ran) if (rule := node_rules.rule_of(name))}
+    return View(name, number, drawing["title"], svg, phases, rules)
+
+
+def stepper(views: list[View], again: int = 1, href: Callable[[str], str] = str) -> str:
+    """HTML of one drawing, or of several with one bar of buttons for all.
+
+    A drawing that no pass was recorded over is returned as it is.
+
+    Parameters
+    ----------
+    again
+        The how manieth time the page shows these drawings: names on a page are given once.
+    href
+        Where a page of the book is, seen from the page that shows them.
+    """
+    count = max(view.steps for view in views)
+    if any(len(view.phases) < 2 for view in views):
+        return "".join(view.svg for view in views)
+    if count > MOST_STEPS:
+        told = (
+            f"{count:,} steps were recorded over this drawing, more than the {MOST_STEPS} that are "
+            "listed. <code>backwardpass.record</code> has them all."
+        )
+        return "".join(view.svg for view in views) + f'<p class="bp-too-long">{told}</p>'
+    identity = "steps-" + "-beside-".join(view.identity for view in views)
+    identity += f"-again-{again}" if again > 1 else ""
+    told = " and ".join(view.title for view in views)
+    shown = "".join(_shown(view, len(views) > 1, href) for view in views)
     return (
         f'<div class="bp-stepper" id="{escape(identity)}" role="group" '
-        f'aria-label="Step through {escape(drawing["title"])}">{svg}'
-        f"{_controls(phases, count)}"
-        f'<div class="bp-told">{"".join(map(_listed, phases))}</div></div>'
+        f'aria-label="Step through {escape(told)}">'
+        f'<div class="bp-views">{shown}</div>{_controls(views, count)}</div>'
     )
 
 
-def _controls(phases: list[Phase], count: int) -> str:
+def _shown(view: View, titled: bool, href: Callable[[str], str]) -> str:
+    title = f'<p class="bp-view-title">{escape(view.title)}</p>' if titled else ""
+    return (
+        f'<div class="bp-view" data-recording="{escape(view.name)} {view.number}">{title}{view.svg}'
+        f'<div class="bp-told"><p class="bp-without">{WITHOUT}</p>'
+        f"{''.join(map(_listed, view.phases))}{_rules(view, href)}</div></div>"
+    )
+
+
+def _rules(view: View, href: Callable[[str], str]) -> str:
+    """The formula behind each kind of node; the bar shows that of the node which runs."""
+    from .operator_pages import label
+
+    found = []
+    for name, rule in view.rules.items():
+        place = f"{href(f'operators/{rule.family}')}#{label(rule.name)}"
+        formula = mathematics.render(rule.latex)
+        found.append(
+            f'<li data-name="{escape(name)}"><code>{escape(name)}</code> applies the rule of '
+            f'<span class="bp-formula"><a href="{escape(place)}">{escape(rule.name)}</a>: '
+            f"{formula}</span></li>"
+        )
+    return f'<p class="bp-phase-title">Rules</p><ul class="bp-rules">{"".join(found)}</ul>' * bool(
+        found
+    )
+
+
+def _controls(views: list[View], count: int) -> str:
     buttons = "".join(
         f'<button type="button" data-go="{go}" aria-label="{label}" title="{label}">'
         f'<span aria-hidden="true">{sign}</span></button>'
         for go, sign, label in BUTTONS
     )
     starts, at = [], 1
-    for phase in phases:
-        starts.append(
-            f'<button type="button" class="bp-phase" data-to="{at}">{escape(phase.title)}</button>'
-        )
-        at += len(phase.items)
+    for phases in zip_longest(*(view.phases for view in views)):
+        titles = dict.fromkeys(phase.title for phase in phases if phase)
+        title = escape(" / ".join(titles))
+        starts.append(f'<button type="button" class="bp-phase" data-to="{at}">{title}</button>')
+        at += max(len(phase.items) for phase in phases if phase)
+    opening = f"{view_count(views)} Press ›, or the right arrow key."
+    said = f'<p class="bp-said" role="status">{opening}</p>'
+    said += '<p class="bp-said" role="status"></p>' * (len(views) - 1)
     return (
-        f'<div class="bp-controls"><p class="bp-said" role="status">{count} steps were recorded. '
-        f'Press ›, or the right arrow key.</p><div class="bp-buttons">{buttons}'
+        f'<div class="bp-controls"><div class="bp-saids">{said}</div>'
+        f'<div class="bp-buttons">{buttons}'
         f'<a class="bp-share" href="#" title="Link to this step">Link</a></div>'
-        f'<input type="range" min="0" max="{count}" value="0" aria-label="Step">'
+        f'<input type="range" min="0" max="{at - 1}" value="0" aria-label="Step">'
         f'<div class="bp-phases">{"".join(starts)}</div></div>'
     )
+
+
+def view_count(views: list[View]) -> str:
+    """How many steps there are.
+
+    >>> view_count([View("a", 1, "", "", [Phase("Forward", ["<li></li>"] * 3)], {})])
+    '3 steps were recorded.'
+    """
+    return f"{' and '.join(str(view.steps) for view in views)} steps were recorded."
 
 
 def _listed(phase: Phase) -> str:
@@ -78,12 +169,21 @@ def _listed(phase: Phase) -> str:
     return f'<p class="bp-phase-title">{escape(phase.title)}</p><ol class="bp-steps">{items}</ol>'
 
 
-def _item(node: int | None, edges: list[str], sentences: list[str], freed: bool = False) -> str:
+def _item(
+    node: int | None,
+    edges: list[str],
+    sentences: list[str],
+    arrived: list[str] = (),
+    freed: bool = False,
+    rule: str = "",
+) -> str:
     """One step; its sentences are HTML, what comes from a script in them escaped."""
     about = "" if node is None else f' data-node="{node}"'
     sent = f' data-edges="{" ".join(edges)}"' if edges else ""
+    came = f' data-from="{" ".join(arrived)}"' if arrived else ""
     gone = " data-freed" if freed else ""
-    return f"<li{about}{sent}{gone}>{' '.join(sentences)}</li>"
+    applies = f' data-rule="{escape(rule)}"' if rule else ""
+    return f"<li{about}{sent}{came}{gone}{applies}>{' '.join(sentences)}</li>"
 
 
 # --- The forward pass ----------------------------------------------------------------------------
@@ -148,7 +248,7 @@ def _backward(drawing: dict, passes: list[dict]) -> Iterator[Phase]:
         if options:
             title += f" ({', '.join(options)})"
         phase = Phase(title)
-        senders: dict[int, list[int]] = {}
+        senders: dict[int, list[tuple[int, int]]] = {}
         for step in recorded["steps"]:
             phase.items.append(_ran(recorded["graph"]["nodes"], step, same, senders))
         if recorded["error"]:
@@ -164,20 +264,22 @@ def _ran(nodes: list[dict], step: dict, same: dict[str, int], senders: dict) -> 
     said = [f"{_name(node)} receives {_arrived(step)}"]
     came_from = senders.get(node["index"], [])
     if len(came_from) > 1:
-        names = _joined(_name(nodes[sender]) for sender in came_from)
+        names = _joined(_name(nodes[sender]) for sender, _ in came_from)
         said[0] += f", the sum of {len(came_from)} cotangents, from {names}"
     said[0] += "."
-    targets = [edge["target"] for edge in node["edges"] if edge["target"] is not None]
-    for target in targets:
-        senders.setdefault(target, []).append(node["index"])
-    if targets:
+    for place in _places(node):
+        target = node["edges"][place]["target"]
+        senders.setdefault(target, []).append((node["index"], place))
+    if _places(node):
         said.append(f"It sends {_sent(nodes, node)}.")
     if step.get("freed"):
         said.append(f"It lets go of {_joined(f'<code>{escape(f)}</code>' for f in step['freed'])}.")
     if step.get("wrote"):
         said.append(_wrote(node, step["wrote"]))
     edges = [] if shown is None else [f"{shown}-{place}" for place in _places(node)]
-    return _item(shown, edges, said, bool(step.get("freed")))
+    arrived = [f"{same[str(sender)]}-{place}" for sender, place in came_from if str(sender) in same]
+    rule = node["name"] if node_rules.rule_of(node["name"]) else ""
+    return _item(shown, edges, said, arrived, bool(step.get("freed")), rule)
 
 
 def _sent(nodes: list[dict], node: dict) -> str:
@@ -194,7 +296,9 @@ def _sent(nodes: list[dict], node: dict) -> str:
 
 def _wrote(node: dict, wrote: dict) -> str:
     grad = f"<code>{escape(node['label'] or 'the leaf')}.grad</code>"
-    now = _values(wrote.get("values"))
+    tensor = wrote.get("tensor")
+    shape = None if tensor is None else tensor["shape"]
+    now = _values(wrote.get("values"), shape) or ("" if shape is None else _shape(shape))
     holds = f" and holds {now}" if now else ""
     if wrote["how"] == "created":
         return f"{grad} was <code>None</code>; it is created{holds}."
@@ -211,19 +315,37 @@ def _arrived(step: dict) -> str:
         if cotangent is None:
             parts.append("nothing")
             continue
-        values = _values((step.get("values") or {place: None})[place])
+        values = _values((step.get("values") or {place: None})[place], cotangent["shape"])
         norm = (step.get("norms") or {place: None})[place]
         about = values or (f"norm {_number(norm)}" if norm is not None else "")
         parts.append(f"{_shape(cotangent['shape'])}{f', {about}' if about else ''}")
     return " and ".join(parts) or "nothing"
 
 
-def _values(values: list | None) -> str:
+def _values(values: list | None, shape: list | None) -> str:
+    """Numbers that are listed row by row, as the tensor of that shape is printed."""
     if not values:
         return ""
-    if len(values) == 1:
+    if not shape or len(values) == 1:
         return f"<code>{_number(values[0])}</code>"
-    return f"<code>[{', '.join(map(_number, values))}]</code>"
+    css = ' class="bp-matrix"' if len(shape) > 1 else ""
+    return f"<code{css}>{_nested(list(map(_number, values)), shape)}</code>"
+
+
+def _nested(numbers: list[str], shape: list[int], depth: int = 1) -> str:
+    """A tensor as PyTorch prints it: a row a line.
+
+    >>> print(_nested(list("abcdef"), [3, 2]))
+    [[a, b],
+     [c, d],
+     [e, f]]
+    """
+    if len(shape) == 1:
+        return f"[{', '.join(numbers)}]"
+    each = len(numbers) // shape[0]
+    rows = (numbers[at : at + each] for at in range(0, len(numbers), each))
+    between = "," + "\n" * (len(shape) - 1) + " " * depth
+    return f"[{between.join(_nested(row, shape[1:], depth + 1) for row in rows)}]"
 
 
 def _number(value: object) -> str:

@@ -33,35 +33,46 @@ class Step:
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
-def recording(book: Path, stepper: str) -> tuple[dict, int]:
-    """What was observed of the script behind a stepper, and the number of its drawing."""
-    script, number = re.fullmatch(r"steps-([a-z0-9-]+?)-(\d+)(?:-again-\d+)?", stepper).groups()
-    name = f"plot_{script.replace('-', '_')}.observed.json"
-    (found,) = (book / "book/gallery").glob(f"*/{name}")
+def recording(book: Path, name: str) -> tuple[dict, int]:
+    """What was observed behind a drawing, named by its script and number, and that number."""
+    script, number = name.split()
+    found = book / "book/gallery" / f"{script}.observed.json"
     return json.loads(found.read_text("utf-8")), int(number)
 
 
-def steps(observed: dict, number: int) -> list[Step]:
+def phases(observed: dict, number: int) -> list[list[Step]]:
     """Every step over the n-th drawing: the forward pass, then up to three backward passes."""
     drawing = observed["drawings"][number - 1]
     nodes = drawing["graph"]["nodes"]
     found = [
-        Step(
-            nodes[index]["name"],
-            nodes[index]["label"] or "",
-            index,
-            frozenset(edges_of(nodes[index], index)),
-        )
-        for index in drawing["recorded"]
+        [
+            Step(
+                nodes[index]["name"],
+                nodes[index]["label"] or "",
+                index,
+                frozenset(edges_of(nodes[index], index)),
+            )
+            for index in drawing["recorded"]
+        ]
     ]
     for which, same in list(drawing["passes"].items())[:3]:
         ran = observed["passes"][int(which)]
         nodes = ran["graph"]["nodes"]
-        found += [backward(nodes[step["node"]], step, same) for step in ran["steps"]]
+        steps = [backward(nodes[step["node"]], step, same) for step in ran["steps"]]
         if ran["error"]:
             first = ran["error"].strip().splitlines()[0]
-            found.append(Step("", "", None, frozenset(), error=first))
-    return found
+            steps.append(Step("", "", None, frozenset(), error=first))
+        found.append(steps)
+    return [steps for steps in found if steps]
+
+
+def together(views: list[list[list[Step]]]) -> list[list[Step]]:
+    """The steps of several drawings beside each other: the shorter one of a phase waits."""
+    return [
+        [steps[min(at, len(steps) - 1)] for steps in parts]
+        for parts in zip(*views, strict=True)
+        for at in range(max(map(len, parts)))
+    ]
 
 
 def backward(node: dict, step: dict, same: dict) -> Step:

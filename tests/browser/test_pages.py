@@ -15,14 +15,20 @@ RUN = """only => axe.run(document, {
   resultTypes: ['violations'], ...(only ? {runOnly: {type: 'rule', values: only}} : {}),
 }).then(({violations}) => violations.flatMap(({id, help, nodes}) =>
   nodes.map(node => `${id} (${help}): ${node.target} ${node.html.slice(0, 120)}`)))"""
-# What sticks out of a page that is too wide.
+# What sticks out of a page that is too wide, unless something around it scrolls.
 WIDE = """() => {
   const room = document.documentElement.clientWidth;
-  if (document.documentElement.scrollWidth <= room) return [];
-  return [`${document.documentElement.scrollWidth} > ${room} pixels`,
-    ...[...document.querySelectorAll('main *, header *, footer *')]
-      .filter(e => e.getBoundingClientRect().right > room + 1 && !e.closest('.bp-frame, pre'))
-      .slice(0, 3).map(e => `${e.tagName}.${e.getAttribute('class')}`)];
+  const kept = element => {
+    for (let e = element.parentElement; e && !e.matches('.content, body'); e = e.parentElement) {
+      if (getComputedStyle(e).overflowX !== 'visible') return true;
+    }
+    return getComputedStyle(element).position === 'fixed';
+  };
+  const wide = [...document.querySelectorAll('main *, .main *, footer *')]
+    .filter(e => e.getBoundingClientRect().right > room + 1 && !e.closest('.katex-mathml'))
+    .filter(e => !e.closest('.toc-drawer, .sidebar-drawer') && !kept(e));
+  const page = document.documentElement.scrollWidth > room ? [document.documentElement] : [];
+  return [...page, ...wide.slice(0, 3)].map(e => `${e.tagName}.${e.getAttribute('class')}`);
 }"""
 
 

@@ -1,20 +1,32 @@
 """Every stepper shows what was recorded, step by step, to mouse and keyboard."""
 
+import re
+
 import pytest
 import recordings
 
-# What stands in the bar, what the drawing points at, and where to press for the next step.
+# What stands in the bar, what each drawing points at, and where to press for the next step.
 STATE = """root => {
-  const pointed = selector => [...root.querySelectorAll(selector)];
   const next = root.querySelector('[data-go="next"]').getBoundingClientRect();
   const bar = root.querySelector('.bp-controls').getBoundingClientRect();
+  const said = [...root.querySelectorAll('.bp-said')];
+  const views = [...root.querySelectorAll('.bp-view')].map((view, i) => {
+    const words = said[i].cloneNode(true);
+    words.querySelectorAll('.bp-formula').forEach(formula => formula.remove());
+    const boxes = selector => [...view.querySelectorAll(selector)].map(box => box.dataset.node);
+    const edges = selector =>
+      [...new Set([...view.querySelectorAll(selector)].map(edge => edge.dataset.edge))];
+    return {
+      said: words.textContent,
+      formulas: said[i].querySelectorAll('.katex').length,
+      boxes: boxes('svg .bp-node.bp-now'), all: boxes('svg [data-node]'),
+      edges: edges('svg .bp-line.bp-now[data-edge]'), drawn: edges('svg .bp-line[data-edge]'),
+      arrived: edges('svg .bp-line.bp-in[data-edge]'),
+    };
+  });
   return {
+    views,
     at: Number(root.querySelector('input[type=range]').value),
-    said: root.querySelector('.bp-said').textContent,
-    boxes: pointed('svg .bp-node.bp-now').map(box => box.dataset.node),
-    edges: [...new Set(pointed('svg .bp-line.bp-now[data-edge]').map(e => e.dataset.edge))],
-    drawn: [...new Set(pointed('svg .bp-line[data-edge]').map(e => e.dataset.edge))],
-    all: pointed('svg [data-node]').map(box => box.dataset.node),
     x: next.x + next.width / 2, y: next.y + next.height / 2,
     seen: bar.top >= 0 && bar.bottom <= window.innerHeight + 1,
   };
@@ -41,8 +53,6 @@ def wrong_with(step: recordings.Step, state: dict) -> list[str]:
     edges = step.edges & set(state["drawn"])
     if set(state["edges"]) != edges:
         found.append(f"sends along {state['edges']} and not {sorted(edges)}")
-    if not state["seen"]:
-        found.append("the bar is out of sight")
     return found
 
 
@@ -51,22 +61,32 @@ def stands_for(box: str, node: int) -> bool:
     return int(first) <= node <= int(last or first)
 
 
-def walk(root, expected: list[recordings.Step], press) -> list[str]:
+def walk(root, expected: list[list[recordings.Step]], press) -> list[str]:
     """Press from the beginning to the end; what was wrong on the way."""
     found = []
     root.scroll_into_view_if_needed()
     state = root.evaluate(STATE)
-    for at, step in enumerate(expected, start=1):
+    for at, steps in enumerate(expected, start=1):
         press(state)
         state = root.evaluate(STATE)
-        wrong = wrong_with(step, state)
-        if state["at"] != at:
-            wrong.append(f"stands at step {state['at']}")
-        found += [f"step {at} ({step.name}): {each}" for each in wrong]
+        wrong = [] if state["at"] == at else [f"stands at step {state['at']}"]
+        if not state["seen"]:
+            wrong.append("the bar is out of sight")
+        for step, shown in zip(steps, state["views"], strict=True):
+            wrong += wrong_with(step, shown)
+        found += [f"step {at} ({steps[0].name}): {each}" for each in wrong]
     press(state)  # nothing comes after the end
     if root.evaluate(STATE)["at"] != len(expected):
         found.append("goes on after the last step")
     return found
+
+
+def timeline(root, book) -> list[list[recordings.Step]]:
+    """What a stepper has to show, step by step, in each of its drawings."""
+    views = [view.get_attribute("data-recording") for view in root.query_selector_all(".bp-view")]
+    return recordings.together(
+        [recordings.phases(*recordings.recording(book, name)) for name in views]
+    )
 
 
 @with_markup('class="bp-stepper"')
@@ -76,7 +96,7 @@ def test_steppers_show_what_was_recorded(page, address, book, page_name):
     found = []
     for root in page.query_selector_all(".bp-stepper"):
         identity = root.get_attribute("id")
-        expected = recordings.steps(*recordings.recording(book, identity))
+        expected = timeline(root, book)
         assert len(expected) > 1
 
         def click(state):
@@ -93,17 +113,17 @@ def test_steppers_show_what_was_recorded(page, address, book, page_name):
     assert not page.complaints
 
 
-def test_another_recording_is_noticed(page, address, book, html):
+def test_another_recording_is_noticed(page, address, book):
     """The comparison fails for a recording in which one number, name or order is another."""
     page.goto(address + "gallery/mathematics/plot_sine_of_a_square.html")
     root = page.query_selector(".bp-stepper")
-    identity = root.get_attribute("id")
+    name = root.query_selector(".bp-view").get_attribute("data-recording")
 
     def walked(change) -> list[str]:
-        observed, number = recordings.recording(book, identity)
+        observed, number = recordings.recording(book, name)
         change(observed["passes"][int(next(iter(observed["drawings"][number - 1]["passes"])))])
         page.keyboard.press("Home")
-        expected = recordings.steps(observed, number)
+        expected = recordings.together([recordings.phases(observed, number)])
         return walk(root, expected, lambda _: page.keyboard.press("ArrowRight"))
 
     root.query_selector("input[type=range]").focus()
@@ -137,3 +157,116 @@ def test_a_step_can_be_linked_to(page, address, step):
     page.wait_for_timeout(200)
     assert root.evaluate(STATE)["at"] == 5
     assert root.query_selector(".bp-share").get_attribute("href") == "#steps-two-layer-mlp-1:5"
+
+
+def test_paths_meet_in_the_drawing(page, address):
+    """Where cotangents are added, every edge along which one came is marked, and only those."""
+    page.goto(address + "gallery/mathematics/plot_three_walks_over_a_diamond.html")
+    root = page.query_selector(".bp-stepper")
+    root.query_selector("input[type=range]").focus()
+    seen = {}
+    for _ in range(root.evaluate("root => Number(root.querySelector('input').max)")):
+        page.keyboard.press("ArrowRight")
+        state = root.evaluate(STATE)["views"][0]
+        if "the sum of 2 cotangents" in state["said"]:
+            seen[state["boxes"][0]] = state
+    assert seen
+    for box, state in seen.items():
+        assert len(state["arrived"]) == 2, f"at node {box} arrows {state['arrived']} are marked"
+    assert state["formulas"] == 1
+
+
+@pytest.mark.parametrize("width", [360, 800])
+def test_the_bar_stays_in_sight(page, address, width):
+    """While a drawing is on the screen its buttons are, on a phone too, after a resize as well."""
+    page.goto(address + "gallery/graph/plot_two_layer_mlp.html")
+    page.set_viewport_size({"width": width, "height": 740})
+    root = page.query_selector(".bp-stepper")
+    root.evaluate(
+        "root => root.querySelector('svg').scrollIntoView({block: 'start', behavior: 'instant'})"
+    )
+    assert root.evaluate(STATE)["seen"]
+
+
+DEAD = {
+    "without JavaScript": {"java_script_enabled": False},
+    "without the script": {"block": "**/stepper.js*"},
+    "with half a list": {"cut": True},
+}
+
+
+@pytest.mark.parametrize("how", DEAD)
+def test_without_the_stepper_everything_is_there(browser, address, how):
+    """Drawing and list stand, the buttons do not, and a sentence says what is missing."""
+    options = dict(DEAD[how])
+    block, cut = options.pop("block", None), options.pop("cut", False)
+    context = browser.new_context(**options)
+    page = context.new_page()
+    if block:
+        page.route(block, lambda route: route.abort())
+    if cut:
+
+        def halve(route):
+            body = route.fetch().text()
+            route.fulfill(body=re.sub(r"<li data-node[^>]*>.*?</li>", "", body, count=1))
+
+        page.route("**/*.html", halve)
+    page.goto(address + "gallery/mathematics/plot_sine_of_a_square.html")
+    page.wait_for_selector(".bp-without", state="visible")
+    if block:
+        page.wait_for_timeout(4500)
+    assert page.is_visible(".bp-stepper svg")
+    assert page.locator(".bp-steps > li").last.is_visible()
+    assert not page.is_visible(".bp-controls")
+    context.close()
+
+
+def test_paper_has_the_drawing_and_the_list(page, address):
+    """Printed half-way through, in a dark theme, a page has the whole drawing and every step."""
+    page.emulate_media(color_scheme="dark")
+    page.goto(address + "gallery/mathematics/plot_sine_of_a_square.html#steps-sine-of-a-square-1:1")
+    page.emulate_media(media="print", color_scheme="dark")
+    look = """() => [getComputedStyle(document.body).backgroundColor,
+      getComputedStyle(document.querySelector('.bp-later')).opacity]"""
+    assert page.evaluate(look) == ["rgb(255, 255, 255)", "1"]
+    assert page.locator(".bp-steps > li").last.is_visible()
+    assert not page.is_visible(".bp-controls")
+    assert not page.is_visible(".bp-without")
+
+
+def test_two_thousand_nodes(page, address, html):
+    """In a graph of 2,000 nodes a step takes a fraction of what an eye notices."""
+    nodes = 2000
+    boxes = "".join(
+        f'<g class="bp-node bp-operation" data-node="{i}"><rect class="bp-box" x="9" y="{30 * i}" '
+        f'width="99" height="20"/></g><path class="bp-edge bp-line" data-edge="{i}-0" '
+        f'd="M50 {30 * i + 20}v10"/>'
+        for i in range(nodes)
+    )
+    items = "".join(f'<li data-node="{i}" data-edges="{i}-0">Node {i}</li>' for i in range(nodes))
+    lists = f'<ol class="bp-steps">{items}</ol>' * 2
+    body = (html / "gallery/mathematics/plot_sine_of_a_square.html").read_text("utf-8")
+    body = re.sub(r"<svg.*?</svg>", f'<svg height="{30 * nodes}">{boxes}</svg>', body, flags=re.S)
+    body = re.sub(r'<p class="bp-phase-title">Forward.*</ol>', lists, body, count=1, flags=re.S)
+    body = re.sub(r'data-to="[2-9]\d*"', f'data-to="{nodes + 1}"', body)
+    body = re.sub(r'type="range" min="0" max="\d+"', f'type="range" max="{2 * nodes}"', body)
+    page.route("**/large.html", lambda route: route.fulfill(body=body, content_type="text/html"))
+    page.goto(address + "gallery/mathematics/large.html")
+    root = page.query_selector(".bp-live")
+    took = root.evaluate("""root => {
+      const next = root.querySelector('[data-go="next"]');
+      const range = root.querySelector('input');
+      const times = [];
+      for (const at of [0, 1000, 1999, 2500, 3990]) {
+        range.value = at;
+        range.dispatchEvent(new Event('input'));
+        document.body.offsetHeight;
+        const begun = performance.now();
+        next.click();
+        document.body.offsetHeight; // lay out what has changed
+        times.push(performance.now() - begun);
+      }
+      return times.sort((a, b) => a - b);
+    }""")
+    print(f"a step among {nodes} nodes: {', '.join(f'{t:.0f}' for t in took)} ms")
+    assert took[2] < 100

@@ -2,10 +2,13 @@
 
 import re
 import types
+from pathlib import Path
 
 import pytest
 from docutils import nodes
 from extensions import assets, footer, reading
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_foot_names_the_versions():
@@ -76,3 +79,14 @@ def test_reading_time_counts_prose_and_code():
     assert reading.reading_minutes(page) == 2
     page += nodes.paragraph("", "one")
     assert reading.reading_minutes(page) == 3
+
+
+def test_rules_of_the_stylesheet_are_closed():
+    """No rule stands in another: a brace that is missing would switch off all that follows."""
+    style = (ROOT / "_static/book.css").read_text("utf-8")
+    depth = 0
+    for number, line in enumerate(style.splitlines(), start=1):
+        if line and not line.startswith((" ", "}", "*", "/*")) and line.rstrip().endswith("{"):
+            assert depth == 0, f"book.css:{number}: a rule before it is not closed"
+        depth += line.count("{") - line.count("}")
+    assert depth == 0
