@@ -74,11 +74,17 @@ class Embed(ObservedDirective):
             refwarn=True,
         )
         page += nodes.inline("", f"{script.name}")
-        target = f"/gallery/{name}.py"
-        download = addnodes.download_reference(
+        line = nodes.paragraph(classes=["bp-embed-source"])
+        line += [nodes.Text("From "), page, nodes.Text(" (")]
+        line += [self._download(f"/gallery/{name}.py", "download"), nodes.Text(", ")]
+        line += [self._download(f"/gallery/{name}.ipynb", "notebook"), nodes.Text(")")]
+        return line
+
+    def _download(self, target: str, words: str) -> addnodes.download_reference:
+        return addnodes.download_reference(
             "",
             "",
-            nodes.Text("download"),
+            nodes.Text(words),
             refdoc=self.env.docname,
             reftarget=target,
             refdomain="",
@@ -86,9 +92,6 @@ class Embed(ObservedDirective):
             refexplicit=True,
             refwarn=False,
         )
-        line = nodes.paragraph(classes=["bp-embed-source"])
-        line += [nodes.Text("From "), page, nodes.Text(" ("), download, nodes.Text(")")]
-        return line
 
 
 def split(page: str) -> dict[str, list[str]]:

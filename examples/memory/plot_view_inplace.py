@@ -61,7 +61,7 @@ total.grad_fn
 # \odot c \odot u`. The plain sum has :math:`u = 1`.
 
 u = torch.tensor([0.7, -0.2, 1.1])
-(for_sum,) = torch.autograd.grad(b.sum(), x, retain_graph=True)
+(for_sum,) = torch.autograd.grad(total, x, retain_graph=True)
 (for_u,) = torch.autograd.grad(b, x, u, retain_graph=True)
 factors = torch.tensor([3.0, 3.0, 1.0])
 dx_sum, dx_u = factors * c, factors * c * u
