@@ -113,7 +113,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def browser(session: nox.Session) -> None:
-    """Try the built book in Chromium, page by page; arguments go to pytest."""
+    """Try the built book in Chromium, page by page; -- --lighthouse prints Lighthouse's figures."""
+    if "--lighthouse" in session.posargs:
+        run(session, "tests/browser/lighthouse.py", name="browser")
+        return
     run(session, "-m", "pytest", "tests/browser", *session.posargs, name="browser")
 
 

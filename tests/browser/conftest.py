@@ -1,23 +1,13 @@
 """The built book in Chromium: served on this machine under a policy that lets nothing else in."""
 
-import os
-import shutil
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import sync_playwright
+from served import ROOT, SWITCHES, chromium, serve
 
-ROOT = Path(__file__).resolve().parents[2]
-# Scripts in files of the book only; styles stand in drawings, pictures may be part of a style.
-POLICY = (
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
-)
 # A page is written by Sphinx; what it copies for readers to download is none.
 NO_PAGES = ("_static", "_downloads", "_images", "_sources")
-SWITCHES = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking")
 
 
 def pytest_addoption(parser):
@@ -34,15 +24,6 @@ def pytest_configure(config):
             "in the environment variable CHROMIUM",
             returncode=4,
         )
-
-
-def chromium() -> str | None:
-    """The browser to drive."""
-    named = os.environ.get("CHROMIUM")
-    if named:
-        return shutil.which(named)
-    names = ("chromium", "chromium-browser", "google-chrome")
-    return next(filter(None, map(shutil.which, names)), None)
 
 
 def pages_of(root: Path) -> list[str]:
@@ -72,22 +53,6 @@ def book(pytestconfig):
 @pytest.fixture(scope="session")
 def html(book):
     return book / "_build/html"
-
-
-class _Handler(SimpleHTTPRequestHandler):
-    def end_headers(self):
-        self.send_header("Content-Security-Policy", POLICY)
-        super().end_headers()
-
-    def log_message(self, *args):
-        pass
-
-
-def serve(folder: Path) -> ThreadingHTTPServer:
-    """A server on this machine, under the policy; it has to be shut down."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
 
 
 @pytest.fixture(scope="session")
