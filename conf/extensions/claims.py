@@ -264,8 +264,12 @@ def _item(claim: Claim) -> nodes.list_item:
     so += [*_words(claim.so), nodes.Text(" "), place_node(place=claim.place)]
     if claim.met:
         so += nodes.inline("", f" Met in {claim.met}.", classes=["bp-claim-met"])
+    name = f"claim-{claim.name.lower()}"
+    link = nodes.reference("", "¶", refuri=f"#{name}", reftitle="Link to this claim")
+    link["classes"].append("headerlink")
+    says += link
     classes = ["bp-claim", f"bp-claim-{claim.verdict.replace(' ', '-')}"]
-    return nodes.list_item("", says, so, ids=[f"claim-{claim.name.lower()}"], classes=classes)
+    return nodes.list_item("", says, so, ids=[name], classes=classes)
 
 
 def _words(text: str) -> Iterator[nodes.Node]:
