@@ -15,7 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from . import sidecar
 
-# A page of each part, where it is not a part of the book that one reads from start to end.
+# Lines of a chapter that are not prose: fences, labels, titles, tables, lists.
 NO_PROSE = re.compile(r"^(?:[`:~]{3,}|\(|#|\||:|>|-|\d+\.|\*\*|<|!|%|$)")
 
 

@@ -55,7 +55,7 @@ class BackwardGraph(ObservedDirective):
         return view(name, number, observed, script.read_text("utf-8"), drawn(svg))
 
     def _again(self, asked: tuple) -> int:
-        """The how manieth time this page shows these drawings."""
+        """Which showing of these drawings this is on the page, counted from 1."""
         shown = self.env.temp_data.setdefault("bp-drawings", {})
         for each in asked:
             shown[each] = shown.get(each, 0) + 1

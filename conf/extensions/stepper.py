@@ -80,7 +80,7 @@ def stepper(views: list[View], again: int = 1, href: Callable[[str], str] = str)
     Parameters
     ----------
     again
-        The how manieth time the page shows these drawings: names on a page are given once.
+        Which showing of these drawings this is on their page: names on a page are given once.
     href
         Where a page of the book is, seen from the page that shows them.
     """
