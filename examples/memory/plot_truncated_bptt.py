@@ -94,7 +94,7 @@ def gradients(k):
         states = [torch.zeros(N, H)]
         for t in range(steps):
             states.append(step(states[-1], t))
-        dA, dB = torch.zeros(H, H), torch.zeros(H, D)
+        dA, dB, carried = torch.zeros(H, H), torch.zeros(H, D), None
         for t in reversed(range(steps)):
             dh = c[t] if (t + 1) % k == 0 else c[t] + carried
             dz = dh * (1 - states[t + 1] ** 2)
