@@ -262,7 +262,7 @@
     const stepper = found && steppers.get(found[1]);
     if (!stepper) return;
     stepper.show(Number(found[2]), false);
-    stepper.root.scrollIntoView({ block: "start" });
+    stepper.root.scrollIntoView({ block: "start", behavior: "instant" });
   }
 
   window.addEventListener("hashchange", follow);
