@@ -42,7 +42,7 @@ def add_line(app: Sphinx, pagename: str, template: str, context: dict, doctree: 
         return
     scripts = scripts_of(Path(app.env.doc2path(pagename)), pagename)
     if scripts and "</h1>" in context["body"]:
-        line = told(scripts, f"{context['pathto'](LEDGER)}#ledger")
+        line = told(scripts, f"{context['pathto'](LEDGER).rstrip('#')}#ledger")
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
 
 
