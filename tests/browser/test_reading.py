@@ -67,7 +67,7 @@ def test_copied_code_runs(context, page, address):
     assert copied
     assert ">>>" not in copied
     lines = [line[4:] for line in shown.splitlines() if line.startswith((">>> ", "... "))]
-    assert copied.split("\n") == lines
+    assert list(filter(None, copied.split("\n"))) == lines
     compile(copied, "copied", "exec")
 
 
