@@ -681,7 +681,9 @@ def test_every_gate_was_seen_red():
     from extensions.gates import GATES
 
     said = "".join(message for wrong in WRONG for _, message in wrong.problems)
-    assert {gate for gate in GATES if rf"{gate}\]" not in said} == set()
+    # A falsified rule has a book of its own: test_operators.py,
+    # test_a_falsified_rule_fails_the_build.
+    assert {gate for gate in GATES if rf"{gate}\]" not in said} == {"operator"}
 
 
 def test_ends_in_failure(built):
