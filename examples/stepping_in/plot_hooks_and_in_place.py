@@ -19,6 +19,7 @@ forbids.
 
 import torch
 
+torch.manual_seed(0)
 x = torch.tensor([0.4, 2.0], dtype=torch.float64, requires_grad=True)
 c = torch.tensor([1.0, 5.0], dtype=torch.float64)
 seen = {}
