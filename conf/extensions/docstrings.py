@@ -35,10 +35,19 @@ def unmarked(app: Sphinx, doctree: nodes.document) -> None:
         block["language"] = "pycon"
 
 
+def parameters_by_line(app: Sphinx, page: str, template: str, context: dict, doctree) -> None:
+    """Tell who hears a page that the lines of a signature are no list of terms: it has none."""
+    if context.get("body"):
+        lines = '<dl>\n<dd><em class="sig-param">'
+        told = lines.replace("<dl>", '<dl role="presentation">')
+        context["body"] = context["body"].replace(lines, told)
+
+
 def setup(app: Sphinx) -> dict:
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
     app.connect("autodoc-process-signature", public_signature)
     app.connect("autodoc-process-docstring", summary_sections, priority=900)
     app.connect("doctree-read", unmarked)
+    app.connect("html-page-context", parameters_by_line)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
