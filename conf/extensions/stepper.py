@@ -8,7 +8,7 @@ Without JavaScript, and on paper, the drawing and the whole list stand.
 import ast
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import zip_longest
 
@@ -84,6 +84,9 @@ def stepper(views: list[View], again: int = 1, href: Callable[[str], str] = str)
     href
         Where a page of the book is, seen from the page that shows them.
     """
+    # Side by side stands what each of them has: no pass runs beside nothing.
+    fewest = min(len(view.phases) for view in views)
+    views = [replace(view, phases=view.phases[:fewest]) for view in views]
     count = max(view.steps for view in views)
     if any(len(view.phases) < 2 for view in views):
         return "".join(view.svg for view in views)

@@ -67,10 +67,13 @@ def phases(observed: dict, number: int) -> list[list[Step]]:
 
 
 def together(views: list[list[list[Step]]]) -> list[list[Step]]:
-    """The steps of several drawings beside each other: the shorter one of a phase waits."""
+    """The steps of several drawings beside each other: the shorter one of a phase waits.
+
+    Only phases that all of them have stand beside each other.
+    """
     return [
         [steps[min(at, len(steps) - 1)] for steps in parts]
-        for parts in zip(*views, strict=True)
+        for parts in zip(*views, strict=False)
         for at in range(max(map(len, parts)))
     ]
 
