@@ -59,6 +59,9 @@ class Embed(ObservedDirective):
         for pending in inner.findall(nodes.pending):
             # Transforms run over the page's document: it has to know what is still to be done.
             self.state.document.note_pending(pending)
+        for node in inner.findall():
+            # Else the page, as it is stored, holds this document, whose settings hold the book.
+            node.document = self.state.document
         return inner.children
 
     def _source(self, script: Path) -> nodes.paragraph:

@@ -54,6 +54,7 @@ def examine(app: Sphinx, env, added: set, changed: set, removed: set) -> list[st
         report(f"the check of the operators ended with {ran.returncode}: {ran.stderr[-2000:]}")
         return []
     _stored.cache_clear()
+    _digest_of.cache_clear()
     for line in operator_pages.complaints(_stored(STORE.stat().st_mtime_ns)):
         report(line)
     return [
@@ -88,10 +89,12 @@ def remember(app: Sphinx, doctree) -> None:
 
 
 def _digest() -> str:
-    if not STORE.is_file():
-        return ""
-    stored = _stored(STORE.stat().st_mtime_ns)
-    return hashlib.sha256(json.dumps(stored["results"]).encode()).hexdigest()
+    return _digest_of(STORE.stat().st_mtime_ns) if STORE.is_file() else ""
+
+
+@cache
+def _digest_of(modified: int) -> str:
+    return hashlib.sha256(json.dumps(_stored(modified)["results"]).encode()).hexdigest()
 
 
 @cache

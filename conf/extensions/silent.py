@@ -31,7 +31,7 @@ class Shown(SphinxDirective):
         for name in (case, case + MENDED):
             self.env.note_dependency(str(truth.PROGRAMS / f"{name}.py"))
         self.env.metadata[self.env.docname]["truth"] = digest()
-        version, tables = measured(digest())
+        version, tables = measured(digest(), self.env.doctreedir)
         found = tables["silent"]
         title = case.replace("_", " ")
         row = {title: found["rows"][title]}

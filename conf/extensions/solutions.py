@@ -29,8 +29,21 @@ def tell_apart(app: Sphinx, doctree: nodes.document) -> None:
             section["ids"] = [f"{section['ids'][0]}-{number}"]
 
 
+def let_go(app: Sphinx, doctree: nodes.document) -> None:
+    """Keep of each exercise and solution a copy: sphinx-exercise keeps the page around it too.
+
+    What it keeps is stored with the book, and copied whenever the book is.
+    """
+    for kept in getattr(app.env, "sphinx_exercise_registry", {}).values():
+        if kept["docname"] == app.env.docname:
+            kept["node"] = kept["node"].deepcopy()
+            for node in kept["node"].findall():
+                node.document = None
+
+
 def setup(app: Sphinx) -> dict:
     app.setup_extension("sphinx_exercise")
     app.add_node(solution_node, override=True, html=(visit, depart))
     app.connect("doctree-read", tell_apart)
+    app.connect("doctree-read", let_go)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -60,11 +60,16 @@ def link(app: Sphinx, doctree: nodes.document) -> None:
     """Turn the first use of each term in a chapter into a link to its definition."""
     docname = app.env.docname
     linked = not docname.startswith(("gallery/", "reference/"))
+    texts = [text for text in doctree.findall(nodes.Text) if _in_a_sentence(text)] if linked else []
     for term, used in defined() if linked else ():
-        for text in doctree.findall(nodes.Text):
-            found = used.search(text)
-            if found and _in_a_sentence(text):
-                text.parent.replace(text, _linked(text, found, term, docname))
+        word = term.lower()
+        for place, text in enumerate(texts):
+            # Looking for the letters is much faster than for the words, and most texts have none.
+            found = used.search(text) if word in text.lower() else None
+            if found:
+                before, reference, after = _linked(text, found, term, docname)
+                text.parent.replace(text, [before, reference, after])
+                texts[place : place + 1] = [before, after]
                 break
     # What `outdated` needs: whether and which terms were looked for, and those the page leads to.
     app.env.metadata[docname]["terms"] = (

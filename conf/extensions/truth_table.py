@@ -11,7 +11,9 @@ import subprocess
 import sys
 from functools import lru_cache
 from html import escape
+from pathlib import Path
 
+import filelock
 import truth
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -42,7 +44,7 @@ class TruthTable(SphinxDirective):
         if name not in truth.NAMES:
             raise self.error(f'there is no table "{name}"; there are: {", ".join(truth.NAMES)}')
         self.env.metadata[self.env.docname]["truth"] = digest()
-        version, tables = measured(digest())
+        version, tables = measured(digest(), self.env.doctreedir)
         found = tables[name]
         rows = found["rows"]
         report(name, rows, version, self.get_location())
@@ -88,15 +90,30 @@ def report(name: str, rows: truth.Rows, version: str, location=None, only: str =
 
 
 @lru_cache(maxsize=1)
-def measured(key: str) -> tuple[str, dict[str, dict]]:
-    """The version of torch, and every table as tried now; once for each ``key`` of its state."""
+def measured(key: str, folder: str) -> tuple[str, dict[str, dict]]:
+    """The version of torch, and every table as tried; once for each ``key`` of its state.
+
+    Kept in ``folder``: pages are read in several processes, and more than one has a table.
+    """
+    store = Path(folder, "truth.json")
+    with filelock.FileLock(store.with_suffix(".lock")):
+        try:
+            kept = json.loads(store.read_text("utf-8"))
+        except (OSError, ValueError):
+            kept = {}
+        if kept.get("key") != key:
+            kept = {"key": key, **_measured()}
+            store.write_text(json.dumps(kept), "utf-8")
+    return kept["torch"], kept["tables"]
+
+
+def _measured() -> dict:
     command = [sys.executable, str(CONF / "tables.py"), "--json"]
     tried = subprocess.run(command, cwd=CONF, capture_output=True, text=True)
     if tried.returncode:
         last = tried.stderr.strip().splitlines()[-1:]
         raise RuntimeError(f"the truth tables cannot be measured: {' '.join(last)}")
-    found = json.loads(tried.stdout)
-    return found["torch"], found["tables"]
+    return json.loads(tried.stdout)
 
 
 def digest() -> str:

@@ -109,3 +109,21 @@ def test_measuring_twice_gives_the_same():
     first = tables.measured("saved")
     torch.manual_seed(8)
     assert tables.measured("saved") == first
+
+
+def test_a_build_measures_once(tmp_path, monkeypatch):
+    """A second process of one build reads what the first measured; another state measures anew."""
+    from extensions import truth_table
+
+    told = []
+
+    def trial():
+        told.append("tried")
+        return {"torch": VERSION, "tables": {"saved": {}}}
+
+    monkeypatch.setattr(truth_table, "_measured", trial)
+    for key, times in (("one", 1), ("one", 1), ("other", 2)):
+        truth_table.measured.cache_clear()
+        assert truth_table.measured(key, str(tmp_path)) == (VERSION, {"saved": {}})
+        assert len(told) == times
+    truth_table.measured.cache_clear()
