@@ -5,6 +5,7 @@ A machine that is busy with something else is slower: run it on a quiet one, and
 
 import argparse
 import itertools
+import json
 import os
 import re
 import shutil
@@ -20,17 +21,29 @@ ROOT = Path(__file__).resolve().parents[1]
 # What a build needs; everything else stays where it is.
 COPIED = ("book", "conf", "examples", "_static", "pyproject.toml")
 
+# The scripts and cells alone: each page in a fork of one process that has torch, as state of one,
+# such as a default dtype, is not for the next.
 BARE = """
-import contextlib, io, os, sys, time
+import contextlib, io, json, linecache, os, sys, time
 import matplotlib; matplotlib.use("agg")
 import torch
+pages = json.load(sys.stdin)
 began = time.perf_counter()
-for path in sys.argv[1:]:
-    source = open(path, encoding="utf-8").read()
-    with contextlib.redirect_stdout(io.StringIO()):
-        exec(compile(source, path, "exec"), {"__name__": "__main__"})
+for name, cells in pages.items():
+    child = os.fork()
+    if child == 0:
+        with contextlib.redirect_stdout(io.StringIO()):
+            for number, (source, may_raise) in enumerate(cells):
+                cell = f"<{name} {number}>"  # what watches reads the lines, as in a notebook
+                linecache.cache[cell] = len(source), None, source.splitlines(True), cell
+                with contextlib.suppress(Exception if may_raise else ()):
+                    exec(compile(source, cell, "exec"), vars(sys.modules["__main__"]))
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"{name} failed")
 print(time.perf_counter() - began)
 """
+CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<options>(?::.*\n)*)(?P<code>.*?)^```", re.M | re.S)
 
 
 @dataclass(frozen=True)
@@ -70,10 +83,15 @@ def measure(copy: Path, runs: int) -> list[Timing]:
     chapters = sorted((copy / "book").rglob("*.md"))
     executed = [page for page in chapters if "{code-cell}" in page.read_text("utf-8")]
     cores = os.cpu_count() or 1
-    bare = float(_python(copy, "-c", BARE, *map(str, scripts)).stdout)
+    pages = {str(path): [(path.read_text("utf-8"), False)] for path in scripts}
+    pages |= {str(path): cells(path.read_text("utf-8")) for path in executed}
+    bare = float(_python(copy, "-c", BARE, given=json.dumps(pages)).stdout)
     allowed = bare + 3 * len(executed) / cores + 20
-    pages = len(chapters) + len(scripts)
+    count = len(chapters) + len(scripts)
     numbers = itertools.count()
+    (copy / "_build").mkdir()
+    check = ["conf/operators/run.py", "--store", "_build/operators.json", "--jobs", str(cores)]
+    operators = _median(1, lambda: _python(copy, *check))
     cold = _median(1, lambda: _build(copy))
     unchanged = _median(runs, lambda: _build(copy))
     # The longest: whatever its part, reading it takes the longest.
@@ -84,18 +102,24 @@ def measure(copy: Path, runs: int) -> list[Timing]:
         runs, lambda: _build(copy), lambda: _append(scripts[-1], "\n# One more line.\n")
     )
     return [
-        Timing(f"bare execution of {len(scripts)} scripts", bare, None),
+        Timing(f"bare execution, {len(scripts)} scripts", bare, None, "and the cells of chapters"),
+        Timing("check of the operators", operators, 60.0, "apart from the build"),
         Timing(
             "cold build, replay included",
             cold,
             allowed,
             f"bare + 3 s × {len(executed)} chapters with cells ÷ {cores} cores + 20 s",
         ),
-        Timing(f"nothing changed, {pages} pages", unchanged, 5.0),
+        Timing(f"nothing changed, {count} pages", unchanged, 5.0),
         Timing(f"one chapter changed, {ordinary.stem}", chapter, 12.0),
         Timing("one term changed, one new", glossary, 12.0),
         Timing("one script changed", script, 15.0),
     ]
+
+
+def cells(page: str) -> list[tuple[str, bool]]:
+    """The cells of a chapter, and whether each may raise."""
+    return [(found["code"], "raises" in found["options"]) for found in CELL.finditer(page)]
 
 
 def _define(copy: Path, number: int) -> None:
@@ -139,10 +163,13 @@ def _append(path: Path, text: str) -> None:
         file.write(text)
 
 
-def _python(copy: Path, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+def _python(
+    copy: Path, *command: str, check: bool = True, given: str | None = None
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, *command],
         cwd=copy,
+        input=given,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         check=check,
         capture_output=True,
