@@ -19,6 +19,10 @@ from .comparison import Comparison, Replay
 from .ledger import Ledger, watch
 from .replay import replay
 
+# A script that trains runs thousands of passes, and a page shows a few: so many are recorded from
+# the start, and from each drawing on.
+MOST_PASSES = 50
+
 
 class Observation:
     """Watch a script from :meth:`start` to :meth:`finish`.
@@ -38,6 +42,7 @@ class Observation:
         self.drawings: list[dict] = []
         self._graphs: list[backwardpass.Graph] = []
         self._recording = None
+        self._most = MOST_PASSES
         self._open = ExitStack()
 
     def start(self) -> None:
@@ -46,7 +51,11 @@ class Observation:
         filename = str(self.script)
         names = RunningScript(filename)
         self._open.enter_context(mock.patch.object(sys, "exit", _refuse_to_exit))
-        recorder = backwardpass.record(names, only=filename, values=True)
+
+        def is_wanted(called_from: str) -> bool:
+            return called_from == filename and len(self._recording.passes) < self._most
+
+        recorder = backwardpass.record(names, only=is_wanted, values=True)
         self._recording = self._open.enter_context(recorder)
 
     def abandon(self) -> None:
@@ -57,6 +66,7 @@ class Observation:
         """Trace and draw the graph behind ``node``; its number among the script's drawings."""
         graph = backwardpass.trace(node, names=names)
         self._graphs.append(graph)
+        self._most = len(self._recording.passes) + MOST_PASSES
         self.drawings.append({"title": title, "line": line, "graph": graph.as_dict()})
         return len(self.drawings)
 

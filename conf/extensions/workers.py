@@ -122,6 +122,7 @@ class Crew:
         with collector.collect():
             result = self._alone(script.name, target, script.parent, self._gallery_conf)
         logging.convert_serializable(collector.logs)
+        gc.freeze()  # sphinx-gallery has just collected, and does so again for the next script
         return result, collector.logs
 
     def dismiss(self) -> None:

@@ -4,6 +4,7 @@ import gc
 import random
 import subprocess
 import sys
+import textwrap
 import types
 import weakref
 
@@ -294,3 +295,24 @@ def test_torch_is_imported_only_to_execute():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "sphinx" in done.stdout.split()
     assert {"torch", "matplotlib.pyplot", "backwardpass"} & set(done.stdout.split()) == set()
+
+
+def test_a_script_that_trains_is_recorded_in_part(project, monkeypatch):
+    """Of very many passes the first are recorded, and those that follow a drawing."""
+    monkeypatch.setattr(observation, "MOST_PASSES", 3)
+    many = """
+    for _ in range(5):
+        loss = (x**2).sum()
+        loss.backward()
+    """
+    told, error = project.observe(many)
+    assert error is None
+    assert len(told["passes"]) == 3
+    watched = observation.Observation(project.script("pass"))
+    watched.start()
+    names = {"x": torch.ones(2, requires_grad=True)}
+    run = compile(textwrap.dedent(many), str(watched.script), "exec")
+    exec(run, names)
+    watched.draw((names["x"] ** 2).sum().grad_fn, names, "", 1)
+    exec(run, names)
+    assert len(watched.finish(completed=False)["passes"]) == 6
