@@ -98,11 +98,11 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(venv_backend="venv", reuse_venv=True)
 def oldest(session: nox.Session) -> None:
-    """Run every gallery script on the oldest PyTorch that the pages name; a large download."""
+    """Compare the oldest PyTorch that pages name with the book's, on all they show; -- --write."""
     torch = PROJECT["tool"]["backwardpass"]["oldest-torch"]
-    session.install(f"torch=={torch}", "numpy", "matplotlib", "pytest")
-    # Each script in an empty folder; the instruments, and what observes, need a newer PyTorch.
-    session.run("python", "-m", "pytest", "tests/test_gallery.py", "-k", "stands_alone")
+    session.install(f"torch=={torch}", "numpy", "matplotlib")  # a large download, the first time
+    python = str(Path(session.bin, "python").absolute())
+    run(session, "conf/oldest.py", "--python", python, *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -17,85 +17,15 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(EXAMPLES.rglob("plot_*.py"))
 NAMES = [script.relative_to(EXAMPLES).with_suffix("").as_posix() for script in SCRIPTS]
-# Not there where nox -s oldest runs the scripts on a PyTorch that is too old for it.
-PACKAGE = importlib.util.find_spec("backwardpass")
+ALONE = ROOT / "conf" / "alone.py"  # also what nox -s oldest runs them with
+PACKAGE = Path(importlib.util.find_spec("backwardpass").submodule_search_locations[0]).parent
 ALLOWED = {"torch", "numpy", "matplotlib", *sys.stdlib_module_names}
-
-# Runs each script in a process of its own, forked from one that has imported torch: importing it
-# takes longer than all scripts together.  Each runs as the only file of an empty folder.
-RUNNER = '''
-import contextlib, json, os, shutil, sys, tempfile, traceback
-from pathlib import Path
-from runpy import run_path
-
-import matplotlib, numpy, torch
-
-matplotlib.use("agg")
-observed, conf, package, *scripts = sys.argv[1:]
-
-
-class OfThisProject:
-    """Refuses what a reader who copied a script does not have."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("backwardpass", "extensions", "sphinx", "sphinx_gallery"):
-            raise ImportError(f"{name} is not there for a script that stands alone")
-
-
-if observed == "observed":
-    sys.path[:0] = [conf, package]
-    from extensions import observation
-
-    def run(script, copy):
-        watched, error = observation.run(Path(script))
-        if error is not None:
-            raise error
-        return watched["failures"]
-else:
-    sys.meta_path.insert(0, OfThisProject())
-
-    def run(script, copy):
-        run_path(copy, run_name="__main__")
-        return []
-
-
-def forked(script):
-    folder = tempfile.mkdtemp()
-    printed, told = folder + ".out", folder + ".json"
-    copy = shutil.copy(script, folder)
-    child = os.fork()
-    if child == 0:
-        os.chdir(folder)
-        with open(printed, "w") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-            try:
-                said = {"failures": run(script, copy)}
-            except BaseException:
-                said = {"error": traceback.format_exc()}
-            sys.stdout.flush()
-            sys.stderr.flush()
-        with open(told, "w") as file:
-            json.dump(said, file)
-        os._exit(0)
-    os.waitpid(child, 0)
-    with open(printed) as output, open(told) as said:
-        result = json.load(said) | {"output": output.read(), "files": os.listdir(folder)}
-    for path in (printed, told):
-        os.unlink(path)
-    shutil.rmtree(folder)
-    return result
-
-
-print(json.dumps([forked(script) for script in scripts]))
-'''
 
 
 def run_all(how: str) -> dict[str, dict]:
     """What each script printed, raised and wrote."""
-    package = "" if PACKAGE is None else Path(PACKAGE.submodule_search_locations[0]).parent
     done = subprocess.run(
-        [sys.executable, "-I", "-c", RUNNER, how, ROOT / "conf", package, *SCRIPTS],
+        [sys.executable, "-I", ALONE, how, ROOT / "conf", PACKAGE, *SCRIPTS],
         capture_output=True,
         text=True,
         timeout=600,
@@ -111,8 +41,8 @@ if not hasattr(os, "fork"):
 
 @pytest.fixture(scope="module")
 def runs():
-    """Both ways to run every script, at the same time; on an old PyTorch only the first."""
-    ways = ("bare",) if PACKAGE is None else ("bare", "observed")
+    """Both ways to run every script, at the same time."""
+    ways = ("bare", "observed")
     with ThreadPoolExecutor() as threads:
         return dict(zip(ways, threads.map(run_all, ways), strict=True))
 

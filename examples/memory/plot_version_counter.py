@@ -15,6 +15,7 @@ Look at the two columns of the last table: what was written to, and who had save
 # Seven tensors that came from one, each changed in place: did the counter of ``x`` move, and did
 # its values?
 
+import re
 import textwrap
 
 import torch
@@ -92,7 +93,8 @@ print("a[1] is unchanged:", a[1].item() == w[1].item())
 try:
     a.sum().backward()
 except RuntimeError as error:
-    assert "output 0 of AsStrided, is at version 1; expected version 0" in str(error)
+    named = re.search(r"output 0 of AsStrided(Backward0)?, is at version 1; expected", str(error))
+    assert named  # the longer name is that of an older PyTorch
     print(textwrap.fill(str(error).split(" Hint")[0], 88))
 
 # %%

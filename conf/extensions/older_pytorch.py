@@ -1,0 +1,133 @@
+"""Show what the oldest PyTorch for scripts does differently, as ``nox -s oldest`` found it.
+
+The findings, and the reasons, are in ``conf/older``.  They were kept under a key of each script and
+page; one that was written or changed since has not been run there, and the page names it.
+"""
+
+import hashlib
+import tomllib
+from html import escape
+
+import older
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from .footer import torch_version
+from .html import Markup, code_in, raw, table
+from .sidecar import ROOT
+
+logger = logging.getLogger(__name__)
+
+
+class OlderPyTorch(SphinxDirective):
+    """How much was compared, and a table of what differs for each kind of thing shown."""
+
+    def run(self) -> list[nodes.Node]:
+        self.env.metadata[self.env.docname]["older-pytorch"] = digest()
+        measured, why = older.kept(), older.reasons()
+        for problem in wrong(measured, why):
+            logger.warning(problem, location=self.get_location(), type="gate", subtype="older")
+        shown: list[nodes.Node] = []
+        changed = unmeasured(measured)
+        if changed:
+            names = ", ".join(changed[:5]) + (" and others" if len(changed) > 5 else "")
+            text = f"Written or changed since, and not compared: {names}."
+            shown.append(nodes.note("", nodes.paragraph("", text)))
+        shown.append(nodes.paragraph("", said(measured)))
+        for kind, caption in older.KINDS.items():
+            rows = [self.row(each, why) for each in measured.differences if each.kind == kind]
+            if rows:
+                headers = ("where", f"PyTorch {measured.older}", f"{measured.newer}", "why")
+                shown.append(raw(table(headers, rows, caption, "bp-older")))
+        return shown
+
+    def row(self, difference: older.Difference, why: dict[str, str]) -> tuple[object, ...]:
+        page, anchor = place(difference)
+        where = escape(difference.where)
+        if self.env.app.builder.format == "html":
+            uri = self.env.app.builder.get_relative_uri(self.env.docname, page)
+            where = f'<a href="{escape(uri + anchor)}">{where}</a>'
+        if difference.what:
+            what = escape(difference.what)
+            where += f": <code>{what}</code>" if difference.kind == "example" else f": {what}"
+        texts = (_lines(text) for text in (difference.older, difference.newer))
+        return Markup(where), *texts, code_in(why.get(difference.name, ""))
+
+
+def place(difference: older.Difference) -> tuple[str, str]:
+    """The page that shows it, and where on that page."""
+    if difference.kind == "script":
+        return f"gallery/{difference.where}", ""
+    if difference.kind == "cell" and difference.where == "silent":  # it has a page of its own
+        return "reference/silent_gradients", ""
+    if difference.kind == "cell":
+        return "reference/truth_tables", f"#table-{difference.where}"
+    title = difference.what.partition(" (")[0]
+    return difference.where, f"#{nodes.make_id(title)}" if difference.kind == "message" else ""
+
+
+def said(measured: older.Measured) -> str:
+    """What was compared, in words."""
+    counts = measured.counts
+    differ = {kind: sum(d.kind == kind for d in measured.differences) for kind in older.KINDS}
+    missing = ", ".join(measured.missing)
+    (needed,) = (d for d in settings()["project"]["dependencies"] if d.startswith("torch"))
+    return (
+        f"Compared with PyTorch {measured.newer}, version {measured.older} prints the same in "
+        f"{counts['script'] - differ['script']:,} of {counts['script']:,} gallery scripts, and "
+        f"gives the same in {counts['example'] - differ['example']:,} of {counts['example']:,} "
+        f"examples with a prompt, {counts['message'] - differ['message']:,} of "
+        f"{counts['message']:,} programs of the error index, and "
+        f"{counts['cell'] - differ['cell']:,} of {counts['cell']:,} cells of the truth tables. "
+        f"The instruments ask for {needed}: the saved tensors of version {measured.older} lack "
+        f"what they read ({missing})."
+    )
+
+
+def settings() -> dict:
+    """What pyproject.toml says."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def wrong(measured: older.Measured, why: dict[str, str]) -> list[str]:
+    """What makes the page untrue: another version, a difference without a reason."""
+    found = list(older.problems(measured, why))
+    oldest = settings()["tool"]["backwardpass"]["oldest-torch"]
+    for said, is_so in ((measured.older, oldest), (measured.newer, torch_version())):
+        if said != is_so:
+            found.append(
+                f"conf/older was measured with torch {said}, and this is {is_so}: "
+                "run nox -s oldest -- --write"
+            )
+    return found
+
+
+def unmeasured(measured: older.Measured) -> list[str]:
+    """Scripts and pages that were not run as they are now."""
+    return [name for name, key in older.sources().items() if measured.keys.get(name) != key]
+
+
+def digest() -> str:
+    """What the page depends on."""
+    stored = [path.read_text("utf-8") for path in (older.MEASURED, older.REASONS)]
+    text = repr((stored, unmeasured(older.kept()), torch_version()))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
+    """The page, when a script, a page with examples, or what is kept has changed."""
+    marked = [d for d, m in env.metadata.items() if "older-pytorch" in m and d in env.found_docs]
+    now = digest() if marked else ""
+    return [docname for docname in marked if env.metadata[docname]["older-pytorch"] != now]
+
+
+def _lines(text: str) -> Markup:
+    return Markup(f"<code>{escape(text)}</code>" if text else "nothing")
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("older-pytorch", OlderPyTorch)
+    app.connect("env-get-outdated", outdated)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
