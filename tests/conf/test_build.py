@@ -228,6 +228,33 @@ def test_two_builds_at_once(root, capsys):
     assert "Another build is running in this folder" in capsys.readouterr().err
 
 
+def test_build_folder_that_is_a_file(root, capsys):
+    """Where something else bears the name of the folder, it is named, and left as it is."""
+    (root / "_build").rmdir()
+    (root / "_build").write_text("mine")
+    assert build.main([]) == 2
+    assert f"Cannot write {root / '_build'}: File exists." in capsys.readouterr().err
+    assert (root / "_build").read_text() == "mine"
+
+
+@pytest.mark.skipif(not hasattr(os, "seteuid"), reason="permissions are POSIX")
+def test_folder_that_may_not_be_written(root, capsys):
+    """Without the permission to write, a build says where it wanted to, and ends."""
+    (root / "_build").rmdir()
+    root.chmod(0o555)
+    user = os.geteuid()
+    try:
+        if user == 0:  # who may write everywhere
+            os.seteuid(65534)
+        assert build.main([]) == 2
+    finally:
+        os.seteuid(user)
+        root.chmod(0o755)
+    said = capsys.readouterr().err
+    assert said.startswith(f"Cannot write {root / '_build'}: Permission denied. A build writes to")
+    assert files(root) == set()
+
+
 def test_success_that_did_not_reach_the_end(root, monkeypatch, capsys):
     """Status 0 of a process that something ended early publishes nothing."""
     monkeypatch.setattr(build, "_run_sphinx", lambda *arguments: 0)

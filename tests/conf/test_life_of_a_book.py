@@ -9,6 +9,8 @@ import re
 import select
 import shutil
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,34 @@ import os
 with open(os.environ["BACKWARDPASS_TEST_RAN"], "a") as ran:
     print({name!r}, file=ran)
 """
+# Refuses to look up or to reach another host, and notes which; kernels talk on this one.
+OFFLINE = """
+import socket
+from pathlib import Path
+
+HERE = (None, "", "localhost", "127.0.0.1", "::1", socket.gethostname())
+
+
+def refuse(host):
+    with open(Path(__file__).with_name("asked"), "a") as asked:
+        print(host, file=asked)
+    raise OSError("there is no network")
+
+
+def getaddrinfo(host, *arguments, look_up=socket.getaddrinfo, **options):
+    return look_up(host, *arguments, **options) if host in HERE else refuse(host)
+
+
+class Socket(socket.socket):
+    def connect(self, address):
+        if isinstance(address, tuple) and address[0] not in HERE:
+            refuse(address[0])
+        return super().connect(address)
+
+
+socket.getaddrinfo, socket.socket = getaddrinfo, Socket
+"""
+OTHER_MACHINE = {"LANG": "C", "LC_ALL": "C", "PYTHONHASHSEED": "7"}
 CUBE = '''"""
 The gradient of a cube
 ======================
@@ -300,13 +330,14 @@ def elsewhere(make_book, book, recovered):
 
 @pytest.fixture(scope="module")
 def second(elsewhere):
-    return elsewhere("second")
+    return elsewhere("the second – übersetzt")
 
 
 @pytest.fixture(scope="module")
 def anew(second):
-    """Everything from nothing, two scripts at a time."""
-    return step(second, "--jobs", "2")
+    """Everything from nothing, two scripts at a time, on a machine that is set up otherwise."""
+    second.write("offline/sitecustomize.py", OFFLINE)
+    return step(second, "--jobs", "2", **OTHER_MACHINE, PYTHONPATH=str(second.root / "offline"))
 
 
 @pytest.fixture(scope="module")
@@ -513,10 +544,28 @@ def test_recovers_from_an_interruption(deleted, recovered):
     assert recovered.published == deleted.published
 
 
-def test_parallel_build_makes_the_same_pages(recovered, anew):
-    """Built from nothing, elsewhere, two scripts at a time, the book is the same, to the byte."""
+def test_another_machine_makes_the_same_pages(recovered, anew):
+    """Built from nothing, elsewhere, two scripts at a time, the book is the same, to the byte.
+
+    Its folder has a space and other letters in its name, its language is C, its hashes are others,
+    and no other host can be reached.
+    """
     assert set(anew.built.ran) == SCRIPTS - {"two/plot_old"}
     assert anew.published == recovered.published
+    assert not (anew.root / "offline/asked").exists()
+
+
+def test_a_machine_without_a_network_is_one(second, anew):
+    """What stands in for it does refuse, and notes that it was asked."""
+    program = "import urllib.request; urllib.request.urlopen('http://host.invalid')"
+    environment = os.environ | {"PYTHONPATH": str(second.root / "offline")}
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=environment
+    )
+    asked = second.root / "offline/asked"
+    assert "no network" in done.stderr
+    assert asked.read_text() == "host.invalid\n"
+    asked.unlink()
 
 
 def test_doctests_alone(anew, doctests):
