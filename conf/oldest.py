@@ -62,7 +62,9 @@ def measure(python: str) -> older.Measured:
     )
 
 
-def report(found: older.Measured, kept: older.Measured | None, why: dict[str, str]) -> list[str]:
+def report(
+    found: older.Measured, kept: older.Measured | None, why: tuple[older.Reason, ...]
+) -> list[str]:
     """Everything that is not as it should be; ``kept`` is None where ``found`` is to be kept."""
     problems = list(older.problems(found, why))
     problems += [

@@ -41,16 +41,6 @@ def framed(table: str, name: str) -> str:
     return f'<div class="bp-frame" role="group" aria-label="{escape(name)}">{told}</div>'
 
 
-def code_in(text: str) -> Markup:
-    """``text`` as HTML, what stands in backquotes as code.
-
-    >>> code_in("`a < b` holds")
-    '<code>a &lt; b</code> holds'
-    """
-    parts = escape(text).split("`")
-    return Markup("".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts)))
-
-
 def raw(html: str) -> nodes.raw:
     """``html`` as a node of a page."""
     return nodes.raw("", html, format="html")

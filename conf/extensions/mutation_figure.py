@@ -8,13 +8,14 @@ changed since makes it no figure of this book, and the page says so; the build g
 import hashlib
 import json
 from collections import Counter
+from html import escape
 
 from docutils import nodes
 from mutation import results
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from .html import code_in, raw, table
+from .html import Markup, raw, table
 
 
 def unmeasured(rows: dict[str, dict]) -> list[str]:
@@ -58,13 +59,19 @@ class MutationFigure(SphinxDirective):
         rows = {name: row for name, row in rows.items() if name in known}
         kinds = sum((Counter(row["kinds"]) for row in rows.values()), Counter())
         lines = [
-            (kind, code_in(what), f"{kinds[kind]:,}")
+            (kind, Markup(_code(what)), f"{kinds[kind]:,}")
             for kind, what in results.KINDS.items()
             if kinds[kind]
         ]
         headers = ("kind", "what is changed", "tried, and caught")
         shown = table(headers, lines, "Changes of the formulas by hand", "bp-mutants")
         return [nodes.paragraph("", sentence(rows)), raw(shown)]
+
+
+def _code(text: str) -> str:
+    """``text`` as HTML, what stands in backquotes as code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _digest() -> str:

@@ -5,17 +5,20 @@ page; one that was written or changed since has not been run there, and the page
 """
 
 import hashlib
+import re
 import tomllib
+from collections.abc import Iterable
 from html import escape
 
 import older
 from docutils import nodes
+from docutils.statemachine import StringList
 from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 from .footer import torch_version
-from .html import Markup, code_in, raw, table
+from .html import Markup, raw, table
 from .sidecar import ROOT
 
 logger = logging.getLogger(__name__)
@@ -36,14 +39,18 @@ class OlderPyTorch(SphinxDirective):
             text = f"Written or changed since, and not compared: {names}."
             shown.append(nodes.note("", nodes.paragraph("", text)))
         shown.append(nodes.paragraph("", said(measured)))
-        for kind, caption in older.KINDS.items():
-            rows = [self.row(each, why) for each in measured.differences if each.kind == kind]
-            if rows:
-                headers = ("where", f"PyTorch {measured.older}", f"{measured.newer}", "why")
-                shown.append(raw(table(headers, rows, caption, "bp-older")))
+        by_name = {each.name: each for each in measured.differences}
+        for reason in why:
+            rows = [self.row(by_name[name]) for name in reason.of if name in by_name]
+            # Prose, so that the search of the book finds it.
+            told = nodes.container()
+            lines = StringList([reason.why], source=str(older.REASONS))
+            self.state.nested_parse(lines, 0, told)
+            headers = ("where", f"PyTorch {measured.older}", f"PyTorch {measured.newer}")
+            shown += [*told.children, raw(table(headers, rows, reason.title, "bp-older"))]
         return shown
 
-    def row(self, difference: older.Difference, why: dict[str, str]) -> tuple[object, ...]:
+    def row(self, difference: older.Difference) -> tuple[str, ...]:
         page, anchor = place(difference)
         where = escape(difference.where)
         if self.env.app.builder.format == "html":
@@ -52,8 +59,25 @@ class OlderPyTorch(SphinxDirective):
         if difference.what:
             what = escape(difference.what)
             where += f": <code>{what}</code>" if difference.kind == "example" else f": {what}"
-        texts = (_lines(text) for text in (difference.older, difference.newer))
-        return Markup(where), *texts, code_in(why.get(difference.name, ""))
+        return Markup(where), *map(code, apart(difference.older, difference.newer))
+
+
+def apart(one: str, other: str) -> tuple[str, str]:
+    """Two texts without the sentences that they begin and end with alike.
+
+    >>> apart("Two names. It is A. Do B.", "Two names. It is C. Do B.")
+    ('… It is A. …', '… It is C. …')
+    """
+    texts = [re.split(r"(?<=[.!?]) ", text) for text in (one, other)]
+    most = min(map(len, texts)) - 1
+    same = [a == b for a, b in zip(*texts, strict=False)]
+    begin = min(same.index(False) if False in same else most, most)
+    backwards = [a == b for a, b in zip(*(text[::-1] for text in texts), strict=False)]
+    end = min(backwards.index(False) if False in backwards else most, most - begin)
+    before, after = "… " * bool(begin), " …" * bool(end)
+    kept = (" ".join(text[begin : len(text) - end]) for text in texts)
+    first, second = (f"{before}{text}{after}" for text in kept)
+    return first, second
 
 
 def place(difference: older.Difference) -> tuple[str, str]:
@@ -74,13 +98,9 @@ def said(measured: older.Measured) -> str:
     differ = {kind: sum(d.kind == kind for d in measured.differences) for kind in older.KINDS}
     missing = ", ".join(measured.missing)
     (needed,) = (d for d in settings()["project"]["dependencies"] if d.startswith("torch"))
+    same = (f"{counts[k] - differ[k]:,} of {counts[k]:,} {what}" for k, what in older.KINDS.items())
     return (
-        f"Compared with PyTorch {measured.newer}, version {measured.older} prints the same in "
-        f"{counts['script'] - differ['script']:,} of {counts['script']:,} gallery scripts, and "
-        f"gives the same in {counts['example'] - differ['example']:,} of {counts['example']:,} "
-        f"examples with a prompt, {counts['message'] - differ['message']:,} of "
-        f"{counts['message']:,} programs of the error index, and "
-        f"{counts['cell'] - differ['cell']:,} of {counts['cell']:,} cells of the truth tables. "
+        f"PyTorch {measured.older} shows the same as {measured.newer} for {', '.join(same)}. "
         f"The instruments ask for {needed}: the saved tensors of version {measured.older} lack "
         f"what they read ({missing})."
     )
@@ -91,7 +111,7 @@ def settings() -> dict:
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
 
-def wrong(measured: older.Measured, why: dict[str, str]) -> list[str]:
+def wrong(measured: older.Measured, why: Iterable[older.Reason]) -> list[str]:
     """What makes the page untrue: another version, a difference without a reason."""
     found = list(older.problems(measured, why))
     oldest = settings()["tool"]["backwardpass"]["oldest-torch"]
@@ -123,8 +143,9 @@ def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[s
     return [docname for docname in marked if env.metadata[docname]["older-pytorch"] != now]
 
 
-def _lines(text: str) -> Markup:
-    return Markup(f"<code>{escape(text)}</code>" if text else "nothing")
+def code(text: str) -> str:
+    """What was said, as HTML; nothing may have been."""
+    return Markup(f"<code>{escape(text)}</code>") if text else "nothing"
 
 
 def setup(app: Sphinx) -> dict:

@@ -21,12 +21,12 @@ MEASURED = FOLDER / "measured.json"
 REASONS = FOLDER / "reasons.toml"
 ROOT = FOLDER.parents[1]
 FAILED = "cannot run to its end: "
-# What is compared, by kind, as the page calls it.
+# What is compared, by kind.
 KINDS = {
-    "script": "Gallery scripts, by what they print",
-    "example": "Examples of the chapters",
-    "message": "Programs of the error index, by what they print and raise",
-    "cell": "Cells of the truth tables",
+    "script": "gallery scripts",
+    "example": "examples with a prompt",
+    "message": "programs of the error index",
+    "cell": "cells of the truth tables",
 }
 
 
@@ -44,6 +44,15 @@ class Difference:
     def name(self) -> str:
         """What an entry of reasons.toml calls it."""
         return f"{self.where}: {self.what}" if self.what else self.where
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why some things are shown differently, and the names of these differences."""
+
+    title: str
+    why: str
+    of: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -81,35 +90,40 @@ def kept(path: Path = MEASURED) -> Measured:
     return Measured(**stored | {"missing": tuple(stored["missing"]), "differences": differences})
 
 
-def reasons(path: Path = REASONS) -> dict[str, str]:
-    """Why there is a difference, by its name.
+def reasons(path: Path = REASONS) -> tuple[Reason, ...]:
+    """Why there are differences, in the order of the page.
 
     Raises
     ------
     ValueError
-        Two entries for one difference, or an entry without a word.
+        Two reasons for one difference, or a reason without a word.
     """
-    found: dict[str, str] = {}
-    for number, entry in enumerate(tomllib.loads(path.read_text("utf-8"))["reason"], 1):
-        if not entry["why"].strip() or not entry["of"]:
-            raise ValueError(f"{path.name}, entry {number}: needs both why and of")
-        for name in entry["of"]:
-            if name in found:
+    found = tuple(
+        Reason(entry["title"], entry["why"], tuple(entry["of"]))
+        for entry in tomllib.loads(path.read_text("utf-8"))["reason"]
+    )
+    seen = set()
+    for number, reason in enumerate(found, 1):
+        if not (reason.title.strip() and reason.why.strip() and reason.of):
+            raise ValueError(f"{path.name}, entry {number}: needs a title, why, and of")
+        for name in reason.of:
+            if name in seen:
                 raise ValueError(f"{path.name}, entry {number}: {name} has a reason already")
-            found[name] = entry["why"]
+            seen.add(name)
     return found
 
 
-def problems(measured: Measured, why: dict[str, str]) -> Iterator[str]:
+def problems(measured: Measured, why: Iterable[Reason]) -> Iterator[str]:
     """Differences that nobody explained, and explanations of what does not differ."""
     names = {difference.name: difference for difference in measured.differences}
+    explained = {name for reason in why for name in reason.of}
     for name, difference in names.items():
-        if name not in why:
+        if name not in explained:
             yield (
                 f"{REASONS.name} has no reason for {name}\n"
                 f"  {measured.older}: {difference.older}\n  {measured.newer}: {difference.newer}"
             )
-    for name in why.keys() - names.keys():
+    for name in sorted(explained - names.keys()):
         yield f"{REASONS.name} has a reason for {name}, which does not differ"
 
 

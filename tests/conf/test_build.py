@@ -5,9 +5,12 @@ That they work together is shown by ``test_life_of_a_book.py``.
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import build
 import filelock
@@ -238,21 +241,25 @@ def test_build_folder_that_is_a_file(root, capsys):
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="permissions are POSIX")
-def test_folder_that_may_not_be_written(root, capsys):
+def test_folder_that_may_not_be_written(root, monkeypatch, capsys):
     """Without the permission to write, a build says where it wanted to, and ends."""
-    (root / "_build").rmdir()
-    root.chmod(0o555)
     user = os.geteuid()
-    try:
-        if user == 0:  # who may write everywhere
-            os.seteuid(65534)
-        assert build.main([]) == 2
-    finally:
-        os.seteuid(user)
-        root.chmod(0o755)
-    said = capsys.readouterr().err
-    assert said.startswith(f"Cannot write {root / '_build'}: Permission denied. A build writes to")
-    assert files(root) == set()
+    with tempfile.TemporaryDirectory() as name:  # where, unlike in root's, anybody may look
+        folder = Path(name)
+        monkeypatch.setattr(build, "BUILD", folder / "_build")
+        monkeypatch.setattr(sidecar, "EXAMPLES", folder / "examples")
+        folder.chmod(0o555)
+        try:
+            if user == 0:  # who may write everywhere
+                os.seteuid(65534)
+            assert build.main([]) == 2
+        finally:
+            os.seteuid(user)
+            folder.chmod(0o755)
+        said = capsys.readouterr().err
+        wanted = folder / "_build"
+        assert said.startswith(f"Cannot write {wanted}: Permission denied. A build writes to")
+        assert files(folder) == set()
 
 
 def test_success_that_did_not_reach_the_end(root, monkeypatch, capsys):

@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import older
 import oldest
 import pytest
+from docutils import nodes
 from extensions import older_pytorch
-from older import Difference, Measured, shown
+from older import Difference, Measured, Reason, shown
 
 CALLED = Difference("script", "part/plot_a", "", "output 0 of ExpBackward0", "output 0 of Exp")
 MEASURED = Measured(
@@ -20,7 +21,7 @@ MEASURED = Measured(
     counts={"script": 2, "example": 3, "message": 4, "cell": 5},
     differences=(CALLED,),
 )
-WHY = {"part/plot_a": "Another name."}
+WHY = (Reason("Names", "It is *another* name.", ("part/plot_a",)),)
 
 
 def outcome(output, **more):
@@ -107,7 +108,7 @@ def test_cells_are_compared():
 def test_a_difference_needs_a_reason_and_a_reason_a_difference():
     """Both ways round, by name; with a reason each, there is nothing to say."""
     assert list(older.problems(MEASURED, WHY)) == []
-    (missing,) = older.problems(MEASURED, {})
+    (missing,) = older.problems(MEASURED, ())
     assert missing.startswith("reasons.toml has no reason for part/plot_a\n  2.8.0: output 0")
     (stale,) = older.problems(replace(MEASURED, differences=()), WHY)
     assert stale == "reasons.toml has a reason for part/plot_a, which does not differ"
@@ -140,8 +141,8 @@ def test_it_is_kept_as_text_and_read_again(tmp_path):
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ('[[reason]]\nwhy = " "\nof = ["a"]', "entry 1: needs both why and of"),
-        ('[[reason]]\nwhy = "b"\nof = ["a", "a"]', "entry 1: a has a reason already"),
+        ('[[reason]]\ntitle = "a"\nwhy = " "\nof = ["a"]', "entry 1: needs a title, why, and of"),
+        ('[[reason]]\ntitle = "a"\nwhy = "b"\nof = ["a", "a"]', "entry 1: a has a reason already"),
     ],
 )
 def test_reasons_that_are_none(tmp_path, text, wrong):
@@ -160,9 +161,27 @@ def test_this_book_is_as_it_was_measured():
     assert min(measured.counts.values()) > 60
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "shown"),
+    [
+        ("a", "b", ("a", "b")),
+        ("Same. a", "Same. b", ("… a", "… b")),
+        ("a. Same.", "b. Same.", ("a. …", "b. …")),
+        ("Same. Same. Same.", "Same. Same.", ("… Same. Same.", "… Same.")),
+        ("", "Same.", ("", "Same.")),
+    ],
+)
+def test_long_messages_are_cut_to_what_differs(one, other, shown):
+    """Sentences that both begin or end with are left out, and never all of a text."""
+    assert older_pytorch.apart(one, other) == shown
+
+
 def shown_on(env):
     directive = older_pytorch.OlderPyTorch.__new__(older_pytorch.OlderPyTorch)
-    directive.state = SimpleNamespace(document=SimpleNamespace(settings=SimpleNamespace(env=env)))
+    directive.state = SimpleNamespace(
+        document=SimpleNamespace(settings=SimpleNamespace(env=env)),
+        nested_parse=lambda lines, offset, node: node.append(nodes.paragraph("", lines[0])),
+    )
     directive.get_location = lambda: "page:1"
     return "\n".join(node.astext() for node in directive.run())
 
@@ -182,9 +201,10 @@ def test_the_page_names_what_changed_since(monkeypatch):
     monkeypatch.setattr(older_pytorch, "torch_version", lambda: "2.13.0")
     monkeypatch.setattr(older, "sources", lambda: {"examples/part/plot_a.py": "0"})
     text = shown_on(env)
-    assert "prints the same in 1 of 2 gallery scripts" in text
+    assert "2.8.0 shows the same as 2.13.0 for 1 of 2 gallery scripts, 3 of 3 examples" in text
     assert '<a href="../gallery/part/plot_a.html">part/plot_a</a>' in text
-    assert "Another name." in text
+    assert "It is *another* name." in text
+    assert "<code>output 0 of ExpBackward0</code>" in text
     assert "compared: examples" not in text
     assert older_pytorch.outdated(None, env, set(), set(), set()) == []
     monkeypatch.setattr(older, "sources", lambda: {"examples/part/plot_a.py": "1"})
@@ -254,6 +274,6 @@ def test_a_program_of_the_error_index_is_run():
 
 def test_a_process_that_dies_is_told():
     """A crash of PyTorch is an answer, and the next page is run."""
-    assert shown.forked(lambda: os.abort())["error"].startswith("the process ended")
+    assert shown.forked(lambda: os._exit(3))["error"].startswith("the process ended")
     assert shown.forked(lambda: 3) == {"found": 3}
     assert shown.forked(lambda: 1 / 0) == {"error": "ZeroDivisionError: division by zero"}
