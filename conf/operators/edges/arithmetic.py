@@ -54,6 +54,7 @@ def powers():
 @edges("__rpow__")
 def powers_of_a_number():
     yield case("2 to the powers in a tensor", 2.0, normal(4)).real()
+    yield case("1 to the powers in a tensor, one number", 1.0, number(0.7)).real()
 
 
 @edges("reciprocal", "square", "neg", "positive")

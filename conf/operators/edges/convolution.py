@@ -25,6 +25,7 @@ def conv2d():
 def conv3d():
     yield case("all options differ", normal(1, 2, 5, 4, 6), normal(4, 1, 2, 3, 2), normal(4),
                (1, 2, 2), (0, 1, 1), (2, 1, 1), 2)  # fmt: skip
+    yield case("no batch", normal(2, 3, 4, 3), normal(2, 2, 2, 1, 3))
 
 
 @edges("nn.functional.conv_transpose1d")
@@ -40,9 +41,11 @@ def conv_transpose1d():
 def conv_transpose2d():
     yield case("all options differ", normal(2, 4, 5, 3), normal(4, 3, 2, 3), normal(6),
                (2, 3), (1, 0), (1, 2), 2, (2, 1))  # fmt: skip
+    yield case("no batch", normal(2, 3, 4), normal(2, 3, 2, 1))
 
 
 @edges("nn.functional.conv_transpose3d")
 def conv_transpose3d():
     yield case("all options differ", normal(1, 2, 3, 2, 4), normal(2, 2, 2, 1, 3), normal(2),
                (1, 2, 2), (0, 0, 1), (0, 1, 0))  # fmt: skip
+    yield case("no batch, two groups", normal(4, 2, 3, 2), normal(4, 3, 2, 1, 2), groups=2)

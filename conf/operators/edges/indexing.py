@@ -23,6 +23,7 @@ def index_select():
 @edges("take")
 def take():
     yield case("the same index twice, negative", normal(2, 3), indices([0, -1], [0, 4]))
+    yield case("one number", number(2.0), indices(0, 0))
 
 
 @edges("gather")
@@ -71,11 +72,13 @@ for _reduce in ("sum", "mean", "amax", "amin", "prod"):
 @edges("index_add")
 def index_add():
     yield case("the same row twice, alpha", normal(3, 2), 0, indices(0, 0), normal(2, 2), alpha=-2)
+    yield case("columns", normal(2, 3), -1, indices(2, 0), normal(2, 2))
 
 
 @edges("index_copy")
 def index_copy():
     yield case("columns", normal(2, 3), 1, indices(2, 0), normal(2, 2))
+    yield case("all rows, in another order", normal(3, 2), 0, indices(2, 0, 1), normal(3, 2))
 
 
 @edges("index_fill")
@@ -103,6 +106,7 @@ def masked_select():
 def masked_scatter():
     mask = torch.tensor([True, False, True])
     yield case("a source with entries left over", normal(3), mask, normal(4))
+    yield case("a mask that repeats", normal(2, 3), mask, normal(5))
 
 
 @edges("nn.functional.embedding")

@@ -14,6 +14,14 @@ def distributions():
     yield case("one number", number(2.0), 0)
 
 
+for _name in ("softmax", "log_softmax", "nn.functional.softmin"):
+
+    @edges(f"{_name}.with_dtype")
+    def of_a_dtype():
+        yield case("a dtype, along the first dimension", normal(4, 3), 0, dtype=torch.float64)
+        yield case("a dtype, one number", number(2.0), 0, dtype=torch.float64)
+
+
 @edges("softmax")
 def masked():
     yield case("-∞ among the entries", numbers(-inf, 0, 1), 0).kink("-∞ does not move")

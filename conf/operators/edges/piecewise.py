@@ -17,6 +17,15 @@ def steps():
     yield case("between", numbers(-1.3, 0.2, 2.7))
 
 
+for _digits in (0, 3, -3):
+
+    @edges(f"round.decimals_{_digits}".replace("-", "neg_"))
+    def rounded(digits=_digits):
+        x = 10.0**-digits * numbers(-1.5, 0, 0.5, 2)
+        yield case("on the jumps", x, decimals=digits).kink()
+        yield case("between", 10.0**-digits * numbers(-1.3, 0.2, 2.7), decimals=digits)
+
+
 @edges("maximum", "minimum", "max.binary", "min.binary")
 def two():
     yield case("ties", tied(4, 5), tied(4, 5)).kink()

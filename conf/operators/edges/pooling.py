@@ -27,11 +27,13 @@ def divisor():
 @edges("nn.functional.adaptive_max_pool1d")
 def adaptive_max_pool1d():
     yield case("ties, uneven windows", tied(1, 2, 7), 3).kink()
+    yield case("more windows than entries, no batch", normal(2, 3), 5)
 
 
 @edges("nn.functional.adaptive_max_pool2d")
 def adaptive_max_pool2d():
     yield case("ties, uneven windows", tied(1, 2, 7, 5), (3, 2)).kink()
+    yield case("more windows than entries, no batch", normal(2, 3, 4), (5, 3))
 
 
 @edges("nn.functional.adaptive_avg_pool1d")
@@ -43,11 +45,13 @@ def adaptive_avg_pool1d():
 @edges("nn.functional.adaptive_avg_pool2d")
 def adaptive_avg_pool2d():
     yield case("uneven windows, one dimension kept", normal(1, 2, 7, 5), (3, None))
+    yield case("more windows than entries, no batch", normal(2, 3, 4), (5, 3))
 
 
 @edges("nn.functional.adaptive_avg_pool3d")
 def adaptive_avg_pool3d():
     yield case("uneven windows", normal(2, 4, 5, 3), (3, 2, 2))
+    yield case("more windows than entries", normal(1, 2, 2, 3, 1), (3, 2, 2))
 
 
 @edges("nn.functional.interpolate.linear")
@@ -82,3 +86,32 @@ def bicubic():
 @edges("nn.functional.interpolate.nearest")
 def nearest():
     yield case("two factors", normal(1, 2, 4, 5), scale_factor=(1.6, 0.7))
+    yield case("fewer", normal(1, 2, 7), 3)
+
+
+@edges("nn.functional.interpolate.nearest-exact")
+def nearest_exact():
+    yield case("fewer", normal(1, 2, 7), 3, mode="nearest-exact")
+    told = "two factors"
+    yield case(told, normal(1, 2, 4, 5), scale_factor=(1.6, 0.7), mode="nearest-exact")
+
+
+@edges("nn.functional.interpolate.bilinear")
+def bilinear():
+    for corners in (False, True):
+        told = f"more rows, fewer columns, align_corners={corners}"
+        yield case(told, normal(1, 2, 3, 5), (4, 2), mode="bilinear", align_corners=corners)
+
+
+@edges("nn.functional.interpolate.trilinear")
+def trilinear():
+    for corners in (False, True):
+        told = f"three sizes, align_corners={corners}"
+        x = normal(1, 2, 3, 5, 2)
+        yield case(told, x, (4, 2, 1), mode="trilinear", align_corners=corners)
+
+
+@edges("nn.functional.interpolate.area")
+def area():
+    yield case("uneven windows", normal(1, 2, 7, 5), (3, 2), mode="area")
+    yield case("a factor", normal(1, 2, 5), scale_factor=1.7, mode="area")

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import torch
 
-from operators.cases import case, edges, normal
+from operators.cases import case, edges, normal, numbers
 
 
-@edges("matmul")
+@edges("matmul", "__rmatmul__")
 def matmul():
     yield case("vector times vector", normal(3), normal(3))
     yield case("vector times batch", normal(3), normal(2, 3, 4))
@@ -18,21 +18,29 @@ def matmul():
 @edges("mm")
 def mm():
     yield case("all sizes differ", normal(2, 3), normal(3, 4))
+    yield case("over nothing: the result is 0", normal(2, 0), normal(0, 4))
+    yield case("a column times a row", normal(2, 1), normal(1, 4))
 
 
 @edges("bmm")
 def bmm():
     yield case("all sizes differ", normal(5, 2, 3), normal(5, 3, 4))
+    yield case("over nothing: the result is 0", normal(5, 2, 0), normal(5, 0, 4))
+    yield case("a batch of one, rows times columns", normal(1, 1, 3), normal(1, 3, 1))
 
 
 @edges("mv")
 def mv():
     yield case("all sizes differ", normal(2, 3), normal(3))
+    yield case("over nothing: the result is 0", normal(2, 0), normal(0))
+    yield case("one row", normal(1, 3), normal(3))
 
 
 @edges("dot", "vdot")
 def dot():
     yield case("vectors", normal(4), normal(4))
+    yield case("over nothing: the result is 0", normal(0), normal(0))
+    yield case("a zero in each", numbers(0, 2, -1), numbers(3, 0, 2))
 
 
 @edges("inner")
@@ -46,11 +54,13 @@ def inner():
 @edges("linalg.vecdot")
 def vecdot():
     yield case("along the first dimension, repeated", normal(3, 4), normal(3, 1), dim=0)
+    yield case("batches that repeat", normal(2, 1, 3), normal(4, 3))
 
 
 @edges("outer")
 def outer():
     yield case("two lengths", normal(3), normal(4))
+    yield case("one entry, and a zero", normal(1), numbers(0, 2, 3))
 
 
 @edges("nn.functional.linear")
@@ -60,11 +70,13 @@ def linear():
     yield case("two leading dimensions, with a bias", normal(2, 4, 5), normal(3, 5), normal(3))
 
 
-@edges("addmm")
+@edges("addmm", "addmm.decomposed")
 def addmm():
     yield case(
         "beta and alpha, a row added", normal(4), normal(2, 3), normal(3, 4), beta=0.5, alpha=-2
     )
+    told = "beta=0: what is added has no part"
+    yield case(told, normal(2, 4), normal(2, 3), normal(3, 4), beta=0)
 
 
 @edges("baddbmm")
@@ -134,7 +146,7 @@ def kron():
     yield case("of other dimensions", normal(2), normal(3, 4))
 
 
-@edges("linalg.cross")
+@edges("linalg.cross", "cross")
 def cross():
     yield case("along the first dimension", normal(3, 2), normal(3, 2), dim=0)
     yield case("repeated", normal(2, 3), normal(1, 3))
@@ -143,6 +155,8 @@ def cross():
 @edges("linalg.multi_dot")
 def multi_dot():
     yield case("vectors at both ends", [normal(2), normal(2, 3), normal(3, 4), normal(4)])
+    yield case("two matrices", [normal(2, 3), normal(3, 4)])
+    yield case("four, a vector at the end", [normal(2, 3), normal(3, 4), normal(4, 5), normal(5)])
 
 
 @edges("linalg.matrix_power")

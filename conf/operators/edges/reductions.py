@@ -32,6 +32,12 @@ def spread_out():
     yield case("unbiased=False", normal(4, 3), 1, unbiased=False)
 
 
+@edges("var.unbiased", "std.unbiased", "var_mean.unbiased", "std_mean.unbiased")
+def unbiased():
+    for counted in (False, True):
+        yield case(f"of all entries, unbiased={counted}", normal(4, 3), counted)
+
+
 @edges("std", "std_mean")
 def constant():
     yield case("all entries equal", numbers([2, 2, 2], [1, 2, 3]), 1).kink()

@@ -51,6 +51,26 @@ def either():
     yield case("a matrix, order 1", normal(3, 4), 1)
 
 
+@edges("linalg.norm.subgradients_at_zero")
+def at_zero():
+    for p in ("fro", 1, 2, inf):
+        yield case(f"a matrix that is 0, order {p}", 0 * normal(2, 3), p).kink()
+
+
+@edges("norm.fro", "norm.nuc")
+def of_matrices():
+    for p in ("fro", "nuc"):
+        yield case(f"wide, {p}", normal(2, 3), p)
+        yield case(f"other dimensions, kept, {p}", normal(3, 2, 4), p, (0, 2), True)
+
+
+@edges("norm.inf")
+def largest():
+    for p in (inf, -inf):
+        yield case(f"equal sizes, order {p}", numbers(2, -2, 1, 1), p).kink()
+        yield case(f"order {p}, rows, kept", normal(3, 4), p, 1, True)
+
+
 @edges("norm")
 def older():
     yield case("p = 1, rows, kept", normal(3, 4), 1, 1, True)

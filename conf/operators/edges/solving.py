@@ -21,6 +21,13 @@ def inv():
 @edges("logdet", "matrix_exp")
 def logdet():
     yield case("a batch", regular(2))
+    yield case("one entry", 2 + normal(1, 1).abs())
+
+
+@edges("matrix_exp")
+def exponentials():
+    yield case("no eigenvectors: a Jordan block", torch.diag(torch.ones(2).double(), 1))
+    yield case("zero", 0 * normal(2, 2))
 
 
 @edges("linalg.pinv")
@@ -75,3 +82,4 @@ def det():
 @edges("linalg.tensorinv")
 def tensorinv():
     yield case("ind=1", normal(6, 2, 3), 1)
+    yield case("ind=2", normal(2, 3, 6), 2)

@@ -1,6 +1,6 @@
 """Edge cases of Fourier transforms: odd and even lengths, cut or continued, every norm."""
 
-from operators.cases import case, edges, normal, number, numbers
+from operators.cases import case, edges, normal, number, numbers, positive
 
 ONE = ("fft", "ifft", "rfft", "irfft", "hfft", "ihfft")
 for _name in ONE:
@@ -32,14 +32,17 @@ for _name in ("fftshift", "ifftshift"):
         yield case("one dimension", normal(3, 5), 1)
 
 
-@edges("conj", "resolve_conj", "real")
+@edges("conj", "conj_physical", "resolve_conj", "resolve_neg", "real", "imag")
 def parts():
     yield case("numbers", normal(3))
+    yield case("one number", number(2.0))
+    yield case("none", normal(0))
 
 
 @edges("complex")
 def complex_():
     yield case("two parts", normal(3), normal(3)).real()
+    yield case("both repeated", normal(3, 1), normal(4)).real()
 
 
 @edges("polar")
@@ -47,6 +50,10 @@ def polar():
     told = "at a length of 0 reverse mode gives the length 0, which is not the derivative"
     made = case("a length of 0", numbers(0, 2), numbers(1, -2)).real()
     yield made.disagrees(forward=told, finite=told)
+    told = "at a length below 0 reverse mode takes the direction of y, which is the other one"
+    made = case("a length below 0", numbers(-1, 2), numbers(1, -2)).real()
+    yield made.disagrees(forward=told, finite=told)
+    yield case("both repeated", positive(3, 1), normal(4)).real()
 
 
 @edges("angle")

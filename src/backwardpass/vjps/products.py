@@ -68,13 +68,11 @@ def mv(g, y, input, vec):
 def dot(g, y, input, other):
     if input.ndim == 0 or other.ndim == 0:
         return {"input": onto(g * other.conj(), input), "other": onto(g * input.conj(), other)}
-    n = input.ndim - 1
-    rows, more = g.flatten(n) if g.ndim > n else g.unsqueeze(-1), other.reshape(-1, other.shape[-1])
+    rows, more = (x.unsqueeze(0).flatten(0, -2) for x in (input, other))
+    G = g.reshape(len(rows), len(more))
     return {
-        "input": (rows @ more.conj()).reshape(input.shape),
-        "other": (
-            rows.reshape(-1, len(more)).mT @ input.reshape(-1, input.shape[-1]).conj()
-        ).reshape(other.shape),
+        "input": (G @ more.conj()).reshape(input.shape),
+        "other": (G.mT @ rows.conj()).reshape(other.shape),
     }
 
 
