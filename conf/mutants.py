@@ -1,13 +1,15 @@
-"""Change every hand-derived gradient of the gallery, one place at a time, and see it caught.
+"""Change every gradient by hand, one place at a time, and see it caught.
 
     python conf/mutants.py                     what has changed since it was measured
     python conf/mutants.py --all               everything
     python conf/mutants.py --check             everything, and conf/mutants.json must say the same
     python conf/mutants.py examples/.../plot_x.py  these scripts
+    python conf/mutants.py src/backwardpass/vjps/losses.py  these rules
 
-A mutant that survives is named and fails the run, as does an entry of conf/mutants.toml that
-matches nothing.  Results are kept in conf/mutants.json, which pages read, and in full in
-_build/mutants.json.
+In a script its comparisons have to notice, in a rule of the operator reference the cases it is
+checked on.  A mutant that survives is named and fails the run, as does an entry of
+conf/mutants.toml that matches nothing.  Results are kept in conf/mutants.json, which pages read,
+and in full in _build/mutants.json.
 """
 
 import argparse
@@ -46,8 +48,20 @@ def targets() -> list[tuple[str, str, Callable]]:
 
         return made
 
-    read = [(results.script_name(p), p.read_text("utf-8")) for p in results.scripts()]
-    return [(name, source, script(name, source)) for name, source in read]
+    def rules(name: str, source: str) -> Callable:
+        def made():
+            from operators.mutation import target
+
+            return target(name.removeprefix("vjps/"), source)
+
+        return made
+
+    found = []
+    for make, paths in ((script, results.scripts()), (rules, results.rules())):
+        for path in paths:
+            name, source = results.script_name(path), path.read_text("utf-8")
+            found.append((name, source, make(name, source)))
+    return found
 
 
 def measure(make: Callable) -> list[Record]:
@@ -70,6 +84,10 @@ def measure_all(chosen: dict[str, Callable], jobs: int) -> Iterator[tuple[str, l
     """Measure each in a process of its own, ``jobs`` at a time; text is an error."""
     from mutation.scripts import warm_up
 
+    if any(map(results.is_rules, chosen)):
+        from operators.mutation import warm_up as warm_up_rules
+
+        warm_up_rules()  # first, because what is imported now is shared with every process
     warm_up()
     fork = multiprocessing.get_context("fork")
     waiting, running = list(chosen.items()), {}
@@ -100,7 +118,9 @@ def measure_all(chosen: dict[str, Callable], jobs: int) -> Iterator[tuple[str, l
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="nox -s mutants --", description=__doc__.splitlines()[0])
-    parser.add_argument("paths", nargs="*", type=Path, help="scripts; without, what has changed")
+    parser.add_argument(
+        "paths", nargs="*", type=Path, help="scripts, modules of rules; without, what has changed"
+    )
     parser.add_argument("--all", action="store_true", help="measure what has not changed too")
     parser.add_argument("--check", action="store_true", help="and compare with what is kept")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at a time")
@@ -111,10 +131,10 @@ def main(arguments: list[str] | None = None) -> int:
     known = targets()
     keys = {name: results.key_of(name, source, entries) for name, source, _ in known}
     chosen = {name: make for name, _, make in known if wanted(name, options, keys, before)}
-    problems = [f"{e.script} in {results.EQUIVALENT.name}: there is no such script"
+    problems = [f"{e.script} in {results.EQUIVALENT.name}: nothing of that name is measured"
                 for e in entries if e.script not in keys]  # fmt: skip
     missing = [p for p in options.paths if results.script_name(p) not in keys]
-    problems += [f"{path}: there is no such script" for path in missing]
+    problems += [f"{path}: no script, and no module of rules" for path in missing]
     judged: dict[str, Judged] = {}
     if chosen:
         for name, answer in measure_all(chosen, options.jobs):

@@ -1,8 +1,9 @@
 """How many changes of a hand-derived gradient were caught, or that it was not measured.
 
-The figure is kept in ``conf/mutants.json`` under a key of what was measured.  A script written or
-changed since makes it no figure of this book, and the page says so; the build goes on, and
-``nox -s mutants -- --check`` is what fails.
+``mutation-figure`` is about the gallery scripts, ``mutation-figure`` with the argument ``rules``
+about the operator reference.  Each figure is kept in ``conf/mutants.json`` under a key of what was
+measured.  A script or rule written or changed since makes it no figure of this book, and the page
+says so; the build goes on, and ``nox -s mutants -- --check`` is what fails.
 """
 
 import hashlib
@@ -17,11 +18,21 @@ from sphinx.util.docutils import SphinxDirective
 
 from .html import Markup, raw, table
 
+SUBJECTS = {"scripts": results.scripts, "rules": results.rules}
+WHAT = {"scripts": "script", "rules": "rule"}
+TITLE = {"scripts": "formulas by hand", "rules": "rules"}
 
-def unmeasured(rows: dict[str, dict]) -> list[str]:
-    """Scripts whose row is missing, or was measured of another state."""
+
+def measured(subject: str) -> dict[str, dict]:
+    """The kept rows of the scripts, or of the modules of rules, that there are."""
+    names = {results.script_name(path) for path in SUBJECTS[subject]()}
+    return {name: row for name, row in results.kept().items() if name in names}
+
+
+def unmeasured(subject: str, rows: dict[str, dict]) -> list[str]:
+    """Those whose row is missing, or was measured of another state."""
     entries = results.equivalents()
-    names = {results.script_name(path): path for path in results.scripts()}
+    names = {results.script_name(path): path for path in SUBJECTS[subject]()}
     return [
         name
         for name, path in names.items()
@@ -29,7 +40,7 @@ def unmeasured(rows: dict[str, dict]) -> list[str]:
     ]
 
 
-def sentence(rows: dict[str, dict]) -> str:
+def sentence(subject: str, rows: dict[str, dict]) -> str:
     """The figure in words."""
     caught = sum((Counter(row["caught"]) for row in rows.values()), Counter())
     mutants = sum(row["mutants"] for row in rows.values())
@@ -37,7 +48,7 @@ def sentence(rows: dict[str, dict]) -> str:
     compared = caught["comparison"] + caught["equality"]
     text = (
         f"{caught.total():,} of {mutants:,} changes were caught: {compared:,} by a comparison, "
-        f"{caught['raised']:,} because the changed script raised another error"
+        f"{caught['raised']:,} because the changed {WHAT[subject]} raised another error"
     )
     if caught["timed out"]:
         text += f", {caught['timed out']:,} because it did not end"
@@ -47,16 +58,19 @@ def sentence(rows: dict[str, dict]) -> str:
 class MutationFigure(SphinxDirective):
     """The figure and a table by kind of change, or a note that this state was not measured."""
 
+    optional_arguments = 1
+
     def run(self) -> list[nodes.Node]:
         self.env.metadata[self.env.docname]["mutation-figure"] = _digest()
-        rows = results.kept()
-        changed = unmeasured(rows)
+        subject = self.arguments[0] if self.arguments else "scripts"
+        if subject not in SUBJECTS:
+            raise self.error(f"mutation-figure takes {' or '.join(SUBJECTS)}, and got {subject}")
+        rows = measured(subject)
+        changed = unmeasured(subject, rows)
         if changed or not rows:
             names = ", ".join(changed[:5]) + (" and others" if len(changed) > 5 else "")
             text = f"Not measured for this state of the book; changed since: {names or 'all'}."
             return [nodes.note("", nodes.paragraph("", text))]
-        known = {results.script_name(path) for path in results.scripts()}
-        rows = {name: row for name, row in rows.items() if name in known}
         kinds = sum((Counter(row["kinds"]) for row in rows.values()), Counter())
         lines = [
             (kind, Markup(_code(what)), f"{kinds[kind]:,}")
@@ -64,8 +78,8 @@ class MutationFigure(SphinxDirective):
             if kinds[kind]
         ]
         headers = ("kind", "what is changed", "tried, and caught")
-        shown = table(headers, lines, "Changes of the formulas by hand", "bp-mutants")
-        return [nodes.paragraph("", sentence(rows)), raw(shown)]
+        shown = table(headers, lines, f"Changes of the {TITLE[subject]}", "bp-mutants")
+        return [nodes.paragraph("", sentence(subject, rows)), raw(shown)]
 
 
 def _code(text: str) -> str:
@@ -75,12 +89,12 @@ def _code(text: str) -> str:
 
 
 def _digest() -> str:
-    rows = results.kept()
-    return hashlib.sha256(json.dumps([rows, unmeasured(rows)]).encode()).hexdigest()
+    found = [(rows, unmeasured(s, rows)) for s in SUBJECTS for rows in [measured(s)]]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
-    """The pages with the figure, when it or a script has changed since they were read."""
+    """The pages with the figure, when it, a script or a rule has changed since they were read."""
     marked = [d for d, m in env.metadata.items() if "mutation-figure" in m and d in env.found_docs]
     if not marked:
         return []

@@ -7,15 +7,18 @@ any page.  The check runs before, in a process of its own, for the families that
 not at all when nothing it depends on changed.
 """
 
+import ast
 import hashlib
 import json
 import re
 import subprocess
 import sys
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from . import operator_pages, sidecar
@@ -33,8 +36,39 @@ def needed(pages: list[Path]) -> set[str] | None:
     found = set()
     for page in pages:
         for shown in DIRECTIVE.finditer(page.read_text("utf-8")):
-            found.add(shown["name"] if shown["kind"] == "rules" else "all")
+            if shown["kind"] == "rules":
+                found.add(shown["name"])
+            elif shown["kind"] == "rule":
+                found.add(family_of(shown["name"], page))
+            else:
+                found.add("all")
     return found or None
+
+
+def family_of(name: str, page: Path = Path()) -> str:
+    """The family of a rule, read from the sources, because torch is not imported here.
+
+    >>> family_of("layer_norm"), family_of("floor, ceil, trunc, round")
+    ('normalisation', 'piecewise')
+    """
+    package = Path(find_spec("backwardpass").submodule_search_locations[0])
+    known = _families(tuple(sorted((package / "vjps").glob("[a-z]*.py"))))
+    if name not in known:
+        raise ExtensionError(f"{page}: operator-rule {name}: there is no rule of that name")
+    return known[name]
+
+
+@cache
+def _families(modules: tuple[Path, ...]) -> dict[str, str]:
+    """The family of each rule: what ``vjps.rule`` makes of the arguments it is called with."""
+    found = {}
+    for path in modules:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "rule":
+                named = {k.arg: k.value.value for k in node.keywords if k.arg == "name"}
+                entry = node.args[0].value
+                found[named.get("name") or entry.removeprefix("nn.functional.")] = path.stem
+    return found
 
 
 def examine(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:

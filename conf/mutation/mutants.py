@@ -111,7 +111,7 @@ def counting_names(tree: ast.AST) -> frozenset[str]:
 
 
 def function_parts(tree: ast.Module) -> tuple[Part, ...]:
-    """What the functions of a module compute: assigned, returned, updated in place."""
+    """What the functions of a module assign, return and update, and call for its effect."""
     found = []
     for function in ast.walk(tree):
         if not isinstance(function, ast.FunctionDef):
@@ -122,6 +122,8 @@ def function_parts(tree: ast.Module) -> tuple[Part, ...]:
                     found.append(Part(s, (value,), False, False))
                 case ast.AugAssign(value=value):
                     found.append(Part(s, (value,), True, False))
+                case ast.Expr(value=ast.Call() as call):
+                    found.append(Part(s, (call,), True, False))
                 case ast.If(test=test) | ast.While(test=test):
                     found.append(Part(s, (test,), False, False))
                 case ast.For(iter=iterated):

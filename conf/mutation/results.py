@@ -14,6 +14,8 @@ CONF = Path(__file__).resolve().parents[1]
 MEASURED = CONF / "mutants.json"
 EQUIVALENT = CONF / "mutants.toml"
 EXAMPLES = CONF.parent / "examples"
+RULES = CONF.parent / "src" / "backwardpass" / "vjps"
+OPERATORS = CONF / "operators"
 COMPARISON, SURVIVED = "comparison", "survived"
 # The columns of the table: what caught a mutant, in the words of ``Outcome``.
 CAUGHT = (COMPARISON, "equality", "raised", "timed out")
@@ -33,6 +35,14 @@ KINDS = {
 }
 
 
+# What to do about a survivor: of a script, of a module of rules.
+ADVICE = (
+    "  Let the data or the shapes tell the two apart: no zeros or ones, no equal sizes,\n"
+    "  no symmetry, every result compared.",
+    "  Add a case that tells the two apart to the module of the same name in conf/operators/edges.",
+)
+
+
 @dataclass(frozen=True)
 class Record:
     """One mutant and its outcome, as plain data."""
@@ -46,14 +56,13 @@ class Record:
 
     def survivor(self) -> str:
         """What a person reads: where, what it was, what it became, and what to do."""
-        folder = "src/backwardpass" if self.script.startswith("vjps/") else "examples"
+        folder = "src/backwardpass" if is_rules(self.script) else "examples"
         return (
             f"{folder}/{self.script}.py:{self.line}: {self.kind}: no comparison notices\n"
             f"    {self.text}\n"
             f"    {self.change}\n"
-            "  Let the data or the shapes tell the two apart: no zeros or ones, no equal sizes,\n"
-            "  no symmetry, every result compared. If both compute the same for any data, add to\n"
-            f"  {EQUIVALENT.name}:\n{self.entry()}"
+            f"{ADVICE[is_rules(self.script)]}\n"
+            f"  If both compute the same for any data, add to {EQUIVALENT.name}:\n{self.entry()}"
         )
 
     def entry(self) -> str:
@@ -147,10 +156,12 @@ def judge(name: str, key: str, records: Iterable[Record], entries: list[Equivale
 
 
 def key_of(name: str, source: str, entries: list[Equivalent] | None = None) -> str:
-    """What a measurement depends on: code without its prose, the engine, torch, the entries."""
+    """What a measurement depends on: code without its prose, what judges it, the entries."""
     entries = equivalents() if entries is None else entries
     digest = hashlib.sha256(engine().encode())
     digest.update(_code(source).encode())
+    for path in judges(name):
+        digest.update(_code(path.read_text("utf-8")).encode())
     for entry in entries:
         if entry.script == name:
             digest.update(json.dumps(asdict(entry), sort_keys=True).encode())
@@ -173,12 +184,39 @@ def engine() -> str:
     return made.hexdigest() + pinned.group()
 
 
+def judges(name: str) -> list[Path]:
+    """What decides on a change of a module of rules, the module apart; nothing for a script."""
+    if not is_rules(name):
+        return []
+    found = [OPERATORS / f"{stem}.py" for stem in ("cases", "check", "mutation")]
+    found += [RULES / f"{stem}.py" for stem in ("_registry", "_shared")]
+    if name == "vjps/_shared":  # rules of every family judge it
+        return [
+            *found,
+            RULES / "__init__.py",
+            *rules(),
+            *sorted((OPERATORS / "edges").glob("*.py")),
+        ]
+    return [*found, OPERATORS / "edges" / f"{name.removeprefix('vjps/')}.py"]
+
+
+def is_rules(name: str) -> bool:
+    """Whether it is a module of rules, and not a script."""
+    return name.startswith("vjps/")
+
+
 def script_name(path: Path) -> str:
+    """The name of a script, or of a module of rules: its folder and its own."""
     return "/".join(path.with_suffix("").parts[-2:])
 
 
 def scripts() -> list[Path]:
     return sorted(EXAMPLES.glob("*/plot_*.py"))
+
+
+def rules() -> list[Path]:
+    """The modules of ``backwardpass.vjps`` that compute gradients."""
+    return sorted(p for p in RULES.glob("*.py") if p.stem not in ("__init__", "_registry"))
 
 
 def kept(path: Path = MEASURED) -> dict[str, dict]:

@@ -7,18 +7,18 @@ first case that notices.
 
 import ast
 import sys
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import torch
+from mutation.mutants import Outcome, Target
 
 from backwardpass import vjps
 from backwardpass.vjps import _registry
 from operators import cases as _cases
 from operators.check import _Check, _error
 
-RULES = Path(vjps.__file__).parent
 # A change moves a gradient by more than this, and rounding, PyTorch's constants too, by less.
 TOLERANCE = 1e-6
 # Of PyTorch's samples that many an entry and dtype; all edge cases.
@@ -27,18 +27,16 @@ SAMPLES = 8
 JUDGES = 12
 
 
-def targets() -> Iterator[tuple[str, str, Callable]]:
-    """Name, source, and what makes the target, for each module of rules."""
-    for path in sorted(RULES.glob("*.py")):
-        if path.stem not in ("__init__", "_registry"):
-            source = path.read_text("utf-8")
-            yield f"vjps/{path.stem}", source, lambda n=path.stem, s=source: target(n, s)
+def warm_up() -> None:
+    """Import once what every process would: PyTorch's description of its operators."""
+    warnings.simplefilter("ignore")  # PyTorch's samples, and forward mode, warn of much
+    torch.set_num_threads(1)
+    _cases.opinfos()
+    next(_cases.ours("exp", torch.float64), None)
 
 
 def target(module: str, source: str):
     """The module as a target: its source, and what runs a changed one."""
-    from mutation.mutants import Outcome, Target
-
     checks = {
         name: prepared(name)
         for name, rule in vjps.RULES.items()
@@ -46,14 +44,13 @@ def target(module: str, source: str):
     }
 
     def run(changed: str) -> Outcome:
-        names = reached(module, source, changed, checks)
-        return Outcome.COMPARISON if noticed(module, changed, names, checks) else Outcome.SURVIVED
+        return judged(module, changed, reached(module, source, changed, checks), checks)
 
     return Target(f"vjps/{module}", source, run)
 
 
 def prepared(name: str) -> list[tuple[_Check, dict]]:
-    """The cases of a rule with what autograd says of each, the smallest number that tells."""
+    """The cases of a rule with what autograd says of each."""
     found = []
     for entry in vjps.RULES[name].entries:
         op = _cases.opinfos()[entry]
@@ -127,19 +124,18 @@ def _functions(source: str) -> dict[str, str]:
     return {n.name: ast.unparse(n) for n in tree if isinstance(n, ast.FunctionDef)}
 
 
-def noticed(module: str, changed: str, names: list[str], checks: dict) -> bool:
-    """Whether any case of those rules notices the changed module; for a child of its own."""
-    torch.set_num_threads(1)
+def judged(module: str, changed: str, names: list[str], checks: dict) -> Outcome:
+    """What the cases of those rules make of the changed module; for a child of its own."""
     gradients = _loaded(module, changed)
     for name in names:
         for check, expected in checks[name]:
             check.gradient = gradients[name]
             try:
                 if not _agrees(check, expected):
-                    return True
+                    return Outcome.COMPARISON
             except Exception:  # a changed rule may raise anything
-                return True
-    return False
+                return Outcome.RAISED
+    return Outcome.SURVIVED
 
 
 def _loaded(module: str, changed: str) -> dict[str, Callable]:
