@@ -208,7 +208,10 @@ def _walk(node: ast.AST, loop_names: frozenset[str]) -> Iterator[Mutation]:
     for child in ast.iter_child_nodes(node):
         if not any(child is part for part in handled) and not isinstance(child, ast.keyword):
             yield from _walk(child, loop_names)
-        elif isinstance(child, ast.keyword) and child.value not in handled:
+        elif (
+            isinstance(child, ast.keyword) and child.value not in handled and child.arg != "strict"
+        ):
+            # Whether lengths have to agree changes no result.
             yield from _walk(child.value, loop_names)
 
 

@@ -48,6 +48,7 @@ class _Check:
         self.gradient, self.function, self.case, self.dtype = gradient, function, case, dtype
         self.leaves, self.spec = tree_flatten((case.args, case.kwargs))
         self.outcome = Outcome(case.label)
+        self.cotangent: list[torch.Tensor | None] | None = None
         # Which leaf stands at which argument: leaves are replaced by their numbers, and bound.
         args, kwargs = tree_unflatten(list(range(len(self.leaves))), self.spec)
         self.place = {}

@@ -13,6 +13,7 @@ from functools import cache
 
 import torch
 from mutation.mutants import Outcome, Target
+from torch.utils._pytree import tree_flatten
 
 from backwardpass import vjps
 from backwardpass.vjps import _registry
@@ -49,8 +50,8 @@ def target(module: str, source: str):
     return Target(f"vjps/{module}", source, run)
 
 
-def prepared(name: str) -> list[tuple[_Check, dict]]:
-    """The cases of a rule with what autograd says of each."""
+def prepared(name: str) -> list[tuple[_Check, dict | None]]:
+    """The cases of a rule with what autograd says of each; None where the rule has to decline."""
     found = []
     for entry in vjps.RULES[name].entries:
         op = _cases.opinfos()[entry]
@@ -62,13 +63,41 @@ def prepared(name: str) -> list[tuple[_Check, dict]]:
                 check = _Check(vjps.RULES[name].gradient, _cases.function(entry), case, dtype)
                 try:
                     expected = check._autograd()
-                    check.gradient = vjps.RULES[name].gradient
-                    usable = expected is not None and _agrees(check, expected)
-                except (RuntimeError, vjps.Declined):
-                    usable = False
-                if usable:
+                except (RuntimeError, TypeError):  # PyTorch refuses the case
+                    expected = _without_autograd(check)
+                if check.cotangent is None:  # no result has a gradient
+                    continue
+                if _declines(check):
+                    found.append((check, None))
+                elif expected is not None and _agrees(check, expected):
                     found.append((check, expected))
     return found
+
+
+def _without_autograd(check: _Check) -> None:
+    """Results and a random cotangent for a case of which autograd says nothing."""
+    try:
+        with torch.no_grad():
+            results, check.result_spec = tree_flatten(check._call(check.function))
+    except (RuntimeError, TypeError):  # nor is there a result
+        return
+    _cases.seed(3)
+    check.results = results
+    check.cotangent = [torch.randn_like(y) if _smooth(y) else None for y in results]
+
+
+def _smooth(y: object) -> bool:
+    return isinstance(y, torch.Tensor) and (y.is_floating_point() or y.is_complex())
+
+
+def _declines(check: _Check) -> bool:
+    try:
+        check._by_hand()
+    except vjps.Declined:
+        return True
+    except Exception:  # of what PyTorch refuses nothing is asked but that
+        pass
+    return False
 
 
 def _few(entry: str, dtype: torch.dtype) -> list[_cases.Case]:
@@ -80,8 +109,6 @@ def _few(entry: str, dtype: torch.dtype) -> list[_cases.Case]:
 
 
 def _sizes(case: _cases.Case) -> list[int]:
-    from torch.utils._pytree import tree_flatten
-
     leaves = tree_flatten((case.args, case.kwargs))[0]
     return [leaf.numel() for leaf in leaves if isinstance(leaf, torch.Tensor)]
 
@@ -131,7 +158,7 @@ def judged(module: str, changed: str, names: list[str], checks: dict) -> Outcome
         for check, expected in checks[name]:
             check.gradient = gradients[name]
             try:
-                if not _agrees(check, expected):
+                if not (_declines(check) if expected is None else _agrees(check, expected)):
                     return Outcome.COMPARISON
             except Exception:  # a changed rule may raise anything
                 return Outcome.RAISED

@@ -53,6 +53,16 @@ def odd():
     yield case("at 0", numbers(0, 1)).real()
 
 
+@edges("nn.functional.elu")
+def with_a_kink():
+    yield case("alpha=0.7, at 0", numbers(-1, 0, 2), 0.7).kink()
+
+
+@edges("nn.functional.softplus")
+def on_the_jump():
+    yield case("on the threshold", numbers(0.25, 0.5, 0.75), 2, 1.0).kink()
+
+
 @edges("nn.functional.threshold")
 def on_the_threshold():
     yield case("on it", numbers(0.1, 1), 0.1, 5).kink()

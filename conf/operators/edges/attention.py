@@ -13,6 +13,7 @@ def attention():
     mask[:, 0] = True
     yield case("a mask of booleans that repeats", q, k, v, mask)
     yield case("a mask of numbers that repeats", q, k, v, normal(3, 5))
+    yield case("weights that are dropped", q, k, v, dropout_p=0.5)
     yield case("causal", q, k, v, is_causal=True)
     shared = normal(2, 4, 3, 8), normal(2, 2, 5, 8), normal(2, 2, 5, 6)
     yield case("heads that are shared", *shared, enable_gqa=True)

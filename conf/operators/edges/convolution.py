@@ -19,6 +19,7 @@ def conv2d():
         "same, even kernels, dilation", x, normal(3, 4, 2, 4), padding="same", dilation=(3, 1)
     )
     yield case("one channel a group", x, normal(4, 1, 2, 3), groups=4)
+    yield case("one stride for both dimensions", x, normal(3, 4, 2, 3), stride=(2,), padding=(1,))
 
 
 @edges("nn.functional.conv3d")

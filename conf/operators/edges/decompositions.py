@@ -24,6 +24,7 @@ def qr():
     yield case("wide", normal(3, 5))
     yield case("square, complete", normal(3, 3), "complete")
     yield case("wide, complete", normal(2, 4), "complete")
+    yield case("no column", normal(3, 0))
 
 
 @edges("linalg.eigh")
@@ -50,6 +51,8 @@ def svd():
         for full in (False, True):
             told = f"{shape[0]} by {shape[1]}, full_matrices={full}"
             yield case(told, normal(*shape), full).shown_as(_paired)
+    for told, shape in (("tall", (4, 3)), ("wide", (3, 5))):
+        yield case(f"{told}, a cotangent of all vectors", normal(*shape), True).real()
 
 
 @edges("linalg.svdvals")

@@ -18,6 +18,8 @@ def stack():
 @edges("hstack")
 def hstack():
     yield case("vectors", [normal(2), normal(3)])
+    yield case("numbers", [number(1.0), number(2.0)])
+    yield case("one vector alone", [normal(3)])
     yield case("matrices", [normal(2, 1), normal(2, 3)])
 
 
@@ -112,6 +114,8 @@ def repeat_interleave():
 def pad():
     yield case("negative on one side", normal(2, 5), (-1, 2))
     yield case("a value", normal(2, 3), (1, 1, 0, 2), "constant", 5.0)
+    yield case("one entry", normal(1), (1, 2))
+    yield case("nothing but the padding", normal(0), (1, 2))
 
 
 @edges("nn.functional.pad.replicate_negative")

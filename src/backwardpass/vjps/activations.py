@@ -86,9 +86,8 @@ def leaky_relu(g, y, input, negative_slope=0.01, inplace=False):
     kinks="w at 0",
 )
 def prelu(g, y, input, weight):
-    shape = [1, -1] + [1] * (input.ndim - 2) if input.ndim > 1 else [-1]
-    w = weight.reshape(shape) if weight.numel() > 1 or input.ndim else weight.reshape([])
-    dw = onto(torch.where(input > 0, 0, g * input), w)
+    w = weight.reshape([-1 if d == 1 else 1 for d in range(input.ndim)])
+    dw = onto(g * input.clamp(max=0), w)
     return {"input": torch.where(input > 0, g, w * g), "weight": dw.reshape(weight.shape)}
 
 

@@ -29,8 +29,10 @@ def scaled_dot_product_attention(g, y, query, key, value, attn_mask=None, dropou
     """
     if dropout_p > 0:
         raise Declined("dropout_p > 0: which weights were dropped is no result of the function")
-    shared = query.shape[-3] // key.shape[-3] if enable_gqa else 1
-    K, V = (t.repeat_interleave(shared, -3) if enable_gqa else t for t in (key, value))
+    K, V = key, value
+    if enable_gqa:
+        shared = query.shape[-3] // key.shape[-3]
+        K, V = (t.repeat_interleave(shared, -3) for t in (key, value))
     tau = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     S = tau * query @ K.mT
     if is_causal:

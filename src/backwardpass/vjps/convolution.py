@@ -59,10 +59,9 @@ def conv(g, y, input, weight, bias=None, stride=1, padding=0, dilation=1, groups
     r"""
     For one place $k$ in the kernel the convolution is a product of the matrix $W_{\cdot\cdot k}$
     with the entries of the padded $x$ that $k$ meets, one every $s$, from $dk$ on. So both
-    gradients
-    are those of a product, place by place: $\bar W_{\cdot\cdot k}$ is $\bar y$ times the entries
-    met, and $W_{\cdot\cdot k}^{\mathsf H} \bar y$ is added where they stand. Entries that no window
-    reaches keep 0; the padding's own gradient is cut off.
+    gradients are those of a product, place by place: $\bar W_{\cdot\cdot k}$ is $\bar y$ times
+    the entries met, and $W_{\cdot\cdot k}^{\mathsf H} \bar y$ is added where they stand. Entries
+    that no window reaches keep 0; the padding's own gradient is cut off.
     """
     (*kernel,) = weight.shape[2:]
     n = len(kernel)
@@ -71,13 +70,12 @@ def conv(g, y, input, weight, bias=None, stride=1, padding=0, dilation=1, groups
     margins = _margins(padding, kernel, dilation)
     x = _by_group(_padded(x, margins), groups, 1)
     cotangent, W = _by_group(g, groups, 1), _by_group(weight, groups, 0)
-    dx, dW = torch.zeros_like(x), torch.zeros_like(W)
+    dx, dW = torch.zeros_like(x), torch.empty_like(W)
     for k, window in _windows(kernel, stride, dilation, g.shape[2:]):
         dW[(..., *k)] = torch.einsum("bgo...,bgc...->goc", cotangent, x[window].conj())
         dx[window] += torch.einsum("goc,bgo...->bgc...", W[(..., *k)].conj(), cotangent)
-    dx = _padded(dx.flatten(1, 2), margins, -1)
     return {
-        "input": dx.reshape(input.shape),
+        "input": _padded(dx, margins, -1).reshape(input.shape),
         "weight": dW.flatten(0, 1),
         "bias": None if bias is None else g.transpose(0, 1).flatten(1).sum(1),
     }
@@ -111,7 +109,7 @@ def conv_transpose(g, y, input, weight, bias=None, stride=1, padding=0, output_p
     margins = [(p, p) for p in padding]
     whole = _by_group(_padded(g, margins), groups, 1)
     source, W = _by_group(x, groups, 1), _by_group(weight, groups, 0)
-    dx, dW = torch.zeros_like(source), torch.zeros_like(W)
+    dx, dW = torch.zeros_like(source), torch.empty_like(W)
     for k, window in _windows(kernel, stride, dilation, x.shape[2:]):
         dW[(..., *k)] = torch.einsum("bgc...,bgo...->gco", source.conj(), whole[window])
         dx += torch.einsum("gco,bgo...->bgc...", W[(..., *k)].conj(), whole[window])

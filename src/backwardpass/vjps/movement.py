@@ -121,8 +121,6 @@ def pad(g, y, input, pad, mode="constant", value=None):
     Whatever the mode, an entry of the result is a copy of an entry of $x$, or the constant. Padding
     the numbers 1, 2, … of the entries, with 0 for the constant, says which.
     """
-    if input.numel() == 0:
-        return {"input": torch.zeros_like(input)}
     places = F.pad(numbered(input).double(), pad, mode).long()
     return {"input": moved_back(g, places, input)}
 

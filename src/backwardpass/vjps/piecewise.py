@@ -159,8 +159,8 @@ def remainder(g, y, input, other):
 def clamp(g, y, input, min=None, max=None):
     low = -torch.inf if min is None else min
     high = torch.inf if max is None else max
-    below = (input < low) & (torch.ones_like(g) * low < high)
-    above = (input > high) | (torch.ones_like(g) * low > high)
+    below = (input < low) & (low < high)
+    above = (input > high) | (low > high)
     return {
         "input": onto(g * ((input >= low) & (input <= high)), input),
         "min": onto(g * below, min),
