@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from .operators import Mutation, augmented, dropped, mutations
+from .operators import Mutation, augmented, dropped, given, mutations
 from .slices import Part
 
 
@@ -88,6 +88,10 @@ def of_part(name: str, source: str, part: Part, tree: ast.Module | None = None) 
     loops = counting_names(tree or ast.parse(source))
     assigned = isinstance(part.statement, ast.Assign | ast.AugAssign | ast.Return)
     found = [m for expression in part.expressions for m in mutations(expression, loops, assigned)]
+    called = part.statement.value if isinstance(part.statement, ast.Expr) else None
+    if isinstance(called, ast.Call) and called in part.expressions:
+        found = [m for m in found if m.node is not called or m.kind != "sign"]
+        found += given(called)
     if isinstance(part.statement, ast.AugAssign):
         found += augmented(part.statement)
     if part.droppable:

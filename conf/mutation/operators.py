@@ -53,14 +53,14 @@ ORDERED = {"matmul", "outer", "mm", "bmm", "mv", "solve", "sub", "div", "pow", "
            "chain_matmul", "cross", "ger", "true_divide", "tensordot", "dot_general"}  # fmt: skip
 # Values that are no numbers: a sign in front of them would only raise.
 NOT_NUMBERS = {
-    "zeros", "zeros_like", "new_zeros", "empty", "len", "range", "zip", "enumerate", "dict",
-    "list", "tuple", "set", "str", "sorted", "reversed", "iter", "next", "items", "keys",
+    "zeros", "zeros_like", "new_zeros", "empty", "empty_like", "len", "range", "zip", "enumerate",
+    "dict", "list", "tuple", "set", "str", "sorted", "reversed", "iter", "next", "items", "keys",
     "values", "split", "unbind", "chunk", "topk", "fromkeys", "format", "join", "open",
     "getattr", "isinstance", "map", "filter", "slice", "append", "extend", "update",
     "setdefault", "pop", "partial", "Generator", "manual_seed", "frozenset", "qr", "svd",
     "eigh", "eig", "slogdet", "tolist", "backward", "detach", "clone", "item", "double",
     "float", "requires_grad_", "numpy", "contiguous", "defaultdict", "bool", "vjp", "jvp",
-    "grad", "nonzero", "size", "any", "all", "is_leaf",
+    "grad", "nonzero", "size", "any", "all", "is_leaf", "is_floating_point", "is_complex", "isinf",
 }  # fmt: skip
 
 
@@ -110,6 +110,12 @@ def mutations(
 def dropped(statement: ast.stmt) -> Mutation:
     """The mutation that leaves a whole statement out: an update in place that was forgotten."""
     return Mutation(statement, "pass", "term")
+
+
+def given(call: ast.Call) -> Iterator[Mutation]:
+    """A minus before what a call is given that stands alone: its own value nobody reads."""
+    for argument in call.args:
+        yield from _signs(argument, assigned=True)
 
 
 def augmented(statement: ast.AugAssign) -> Iterator[Mutation]:

@@ -100,6 +100,7 @@ class Case:
     still: tuple[str, ...] = ()  # arguments that finite differences leave alone
     step: Callable = lambda name, v, arguments: v  # makes a tangent one of the domain
     dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.complex128)
+    refused: bool = False  # PyTorch has no backward pass, and the rule declines
 
     def kink(self, reason: str = "at a kink") -> "Case":
         """Finite differences mean nothing here."""
@@ -112,6 +113,10 @@ class Case:
     def inexact(self, check: str, limit: float, reason: str) -> "Case":
         """PyTorch computes this less well than it could, by at most that much."""
         return replace(self, known={**self.known, check: (limit, reason)})
+
+    def refuses(self) -> "Case":
+        """PyTorch has no backward pass here, and the rule has to decline: both are asserted."""
+        return replace(self, refused=True)
 
     def wrt(self, *names: str) -> "Case":
         """Differentiate these arguments only."""

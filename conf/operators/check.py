@@ -88,10 +88,15 @@ class _Check:
         try:
             expected = self._autograd()
         except (RuntimeError, TypeError) as refusal:  # NotImplementedError is a RuntimeError
-            told = str(refusal).split("\n")[0]
-            if self.case.flags is None:  # a case of ours, which should be one
+            outcome.refused = told = str(refusal).split("\n")[0]
+            if self.case.refused:
+                if not (self.without_autograd() and self.declines()):
+                    outcome.failed.append((AUTOGRAD, "-", "PyTorch refuses it, the rule does not"))
+            elif self.case.flags is None:  # a case of ours, which should be one
                 outcome.failed.append((AUTOGRAD, "-", f"PyTorch refuses the case: {told}"))
-            outcome.refused = told
+            return outcome
+        if self.case.refused:
+            outcome.failed.append((AUTOGRAD, "-", "PyTorch does not refuse it, and is said to"))
             return outcome
         if expected is None:
             outcome.refused = "the result has no gradient"
@@ -172,6 +177,28 @@ class _Check:
             grads = tree_flatten(returned.get(name), is_leaf=lambda v: v is None)[0]
             found[i] = grads[position] if position < len(grads) else None
         return found
+
+    def without_autograd(self) -> bool:
+        """Set results and a random cotangent, of what PyTorch refuses; whether there are any."""
+        try:
+            with torch.no_grad():
+                results, self.result_spec = tree_flatten(self._call(self.function))
+        except (RuntimeError, TypeError):
+            return False
+        seed(3)
+        self.results = results
+        self.cotangent = [torch.randn_like(y) if _is_smooth(y) else None for y in results]
+        return True
+
+    def declines(self) -> bool:
+        """Whether the rule declines the case; what else it may raise is no answer."""
+        try:
+            self._by_hand()
+        except vjps.Declined:
+            return True
+        except Exception:
+            return False
+        return False
 
     def _compared(self, found: dict, expected: dict) -> bool:
         """Compare with autograd; whether independent checks make sense afterwards."""
@@ -285,6 +312,10 @@ class _Check:
         if not math.isfinite(total):
             raise _NotMade("the function is not finite beside the point")
         return total, torch.finfo(torch.float64).eps * size / STEP
+
+
+def _is_smooth(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
 
 
 class _NotMade(Exception):

@@ -64,40 +64,15 @@ def prepared(name: str) -> list[tuple[_Check, dict | None]]:
                 try:
                     expected = check._autograd()
                 except (RuntimeError, TypeError):  # PyTorch refuses the case
-                    expected = _without_autograd(check)
-                if check.cotangent is None:  # no result has a gradient
+                    expected = None
+                    check.without_autograd()
+                if check.cotangent is None:  # no result, or none that has a gradient
                     continue
-                if _declines(check):
+                if check.declines():
                     found.append((check, None))
                 elif expected is not None and _agrees(check, expected):
                     found.append((check, expected))
     return found
-
-
-def _without_autograd(check: _Check) -> None:
-    """Results and a random cotangent for a case of which autograd says nothing."""
-    try:
-        with torch.no_grad():
-            results, check.result_spec = tree_flatten(check._call(check.function))
-    except (RuntimeError, TypeError):  # nor is there a result
-        return
-    _cases.seed(3)
-    check.results = results
-    check.cotangent = [torch.randn_like(y) if _smooth(y) else None for y in results]
-
-
-def _smooth(y: object) -> bool:
-    return isinstance(y, torch.Tensor) and (y.is_floating_point() or y.is_complex())
-
-
-def _declines(check: _Check) -> bool:
-    try:
-        check._by_hand()
-    except vjps.Declined:
-        return True
-    except Exception:  # of what PyTorch refuses nothing is asked but that
-        pass
-    return False
 
 
 def _few(entry: str, dtype: torch.dtype) -> list[_cases.Case]:
@@ -158,7 +133,7 @@ def judged(module: str, changed: str, names: list[str], checks: dict) -> Outcome
         for check, expected in checks[name]:
             check.gradient = gradients[name]
             try:
-                if not (_declines(check) if expected is None else _agrees(check, expected)):
+                if not (check.declines() if expected is None else _agrees(check, expected)):
                     return Outcome.COMPARISON
             except Exception:  # a changed rule may raise anything
                 return Outcome.RAISED

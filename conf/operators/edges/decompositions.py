@@ -25,6 +25,8 @@ def qr():
     yield case("square, complete", normal(3, 3), "complete")
     yield case("wide, complete", normal(2, 4), "complete")
     yield case("no column", normal(3, 0))
+    yield case("tall, complete", normal(4, 2), "complete").refuses()
+    yield case("mode r", normal(3, 3), "r").refuses()
 
 
 @edges("linalg.eigh")

@@ -30,6 +30,8 @@ def take():
 def gather():
     yield case("the same index twice", normal(3, 2), 0, indices([0, 0], [0, 1]))
     yield case("an index that is smaller", normal(3, 4), 1, indices([2, 2, 0]))
+    yield case("nothing is read", normal(3, 2), 0, torch.zeros(0, 2, dtype=torch.long))
+    yield case("one number", number(2.0), 0, torch.tensor(0))
 
 
 @edges("take_along_dim")
@@ -62,6 +64,8 @@ for _reduce in ("sum", "mean", "amax", "amin", "prod"):
                 lost = "x ties, has no part in the result, and is given a share that is lost"
                 made = made.inexact("autograd", 1.0, lost)
             yield made.kink() if reduce in ("amax", "amin") else made
+        one = number(2.0), 0, torch.tensor(0), number(3.0), reduce
+        yield case("one number", *one)
         corner = normal(3, 4), 1, indices([0, 0], [3, 1]), normal(2, 2), reduce
         yield case("an index that is smaller", *corner)
         if reduce == "prod":
@@ -78,6 +82,7 @@ def index_add():
 @edges("index_copy")
 def index_copy():
     yield case("columns", normal(2, 3), 1, indices(2, 0), normal(2, 2))
+    yield case("one number", number(2.0), 0, indices(0), number(3.0))
     yield case("all rows, in another order", normal(3, 2), 0, indices(2, 0, 1), normal(3, 2))
 
 
@@ -124,6 +129,7 @@ def embedding():
 @edges("sort", "msort")
 def sort():
     yield case("no tie", normal(4, 3))
+    yield case("one number", number(2.0))
 
 
 @edges("sort")

@@ -39,6 +39,8 @@ def cross_entropy():
         ).wrt("input")
         p = normal(5, 3).softmax(1)
         yield case(f"probabilities, weights, smoothing, {reduction}", x, p, w, **options)
+    p = normal(2, 3, 4).softmax(1)
+    yield case("probabilities at positions, weights", normal(2, 3, 4), p, w)
     yield case("probabilities alone", x, normal(5, 3).softmax(1))
     yield case("no batch", normal(3), torch.tensor(2))
     yield case("no batch, probabilities", normal(3), normal(3).softmax(0), label_smoothing=0.2)
@@ -71,6 +73,9 @@ def bce():
     for p, t in ((0, 1), (1, 0)):
         made = case(f"p = {p}, t = {t}", numbers(p, 0.5), numbers(t, t)).kink(told).wrt("input")
         yield made.inexact("autograd", 1e-8, single).inexact("forward", 1e-8, single)
+    yield case("the target where p is 0 or 1", numbers(0, 1, 0.4), numbers(0.2, 0.7, 1)).wrt(
+        "target"
+    )
 
 
 @edges("nn.functional.binary_cross_entropy_with_logits")
@@ -92,8 +97,16 @@ def pointwise():
     yield case("equal", numbers(1, 2), numbers(1, 2)).kink()
 
 
+@edges("nn.functional.mse_loss", "nn.functional.l1_loss", "nn.functional.huber_loss")
+def weighted():
+    x, t, w = normal(4, 3), 2 * normal(4, 3), positive(4, 3)
+    for reduction in REDUCTIONS:
+        yield case(f"weights, {reduction}", x, t, weight=w, reduction=reduction)
+
+
 @edges("nn.functional.mse_loss", "nn.functional.l1_loss")
 def repeated():
+    yield case("a repeated input, weights", normal(3), normal(4, 3), weight=positive(3))
     yield case("a repeated target", normal(4, 3), normal(3))
 
 
@@ -123,6 +136,7 @@ def poisson():
     for log_input in (True, False):
         for full in (True, False):
             yield case(f"log_input={log_input}, full={full}", x, t, log_input, full, eps=0.1)
+    yield case("full, a target of 1", x, numbers(1, 0.5, 2, 1), full=True).kink("Stirling's jump")
 
 
 @edges("nn.functional.gaussian_nll_loss")
@@ -130,6 +144,7 @@ def gaussian():
     x, t = normal(4, 3), normal(4, 3)
     yield case("a variance for each row, sum", x, t, positive(4, 1), reduction="sum")
     yield case("variances, full, none", x, t, positive(4, 3), full=True, reduction="none")
+    yield case("one number for all variances", x, t, 0.7)
     told = "below eps the variance is replaced outside the graph: its gradient is not the slope"
     yield case(
         "a variance below eps", numbers(1, 2), numbers(0, 0), numbers(0.1, 2), eps=0.5
@@ -152,6 +167,7 @@ def hinge():
 def ranking():
     a, b, t = numbers(1, 2, 3), numbers(2, 1, 3.5), numbers(1, -1, 1)
     yield case("margin=0.3", a, b, t, 0.3)
+    yield case("targets that are no signs", a, b, numbers(0.5, 2, 0.25), 0.7)
     yield case("exactly on the margin", numbers(1.0), numbers(1.0), numbers(1.0)).kink()
 
 
@@ -175,6 +191,7 @@ def short():
 def orders():
     yield case("order 1, kept", normal(3, 4), normal(3, 4), 1.0, keepdim=True)
     yield case("order 3, eps=0.1", normal(3, 4), normal(3, 4), 3.0, 0.1)
+    yield case("the largest difference", normal(3, 4), normal(3, 4), inf)
 
 
 @edges("nn.functional.soft_margin_loss")

@@ -16,6 +16,8 @@ def layer_norm():
 def rms_norm():
     yield case("two dimensions, a weight", normal(5, 2, 3), (2, 3), normal(2, 3), 0.1)
     yield case("no weight, no eps", normal(4, 3), (3,))
+    told = "the step is larger than the numbers"
+    yield case("no eps, numbers as small as its root", 1e-8 * normal(4, 3), (3,)).kink(told)
 
 
 @edges("nn.functional.group_norm")
@@ -44,4 +46,5 @@ def batch_norm():
 @edges("nn.functional.local_response_norm")
 def local_response_norm():
     yield case("an even window", normal(2, 7, 3), 4, 0.5, 0.75, 1.0)
+    yield case("an odd window", normal(2, 7, 3), 5, 0.5, 0.75, 1.0)
     yield case("an odd window, larger than the channels", normal(2, 3, 4), 7, 0.5, 1.5, 2.0)

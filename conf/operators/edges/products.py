@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from operators.cases import case, edges, normal, numbers
+from operators.cases import case, edges, normal, number, numbers
 
 
 @edges("matmul", "__rmatmul__")
@@ -144,6 +144,8 @@ def tensordot():
 def kron():
     yield case("all sizes differ", normal(2, 3), normal(4, 5))
     yield case("of other dimensions", normal(2), normal(3, 4))
+    yield case("of other dimensions, the larger first", normal(3, 4), normal(2))
+    yield case("numbers", number(2.0), number(3.0))
 
 
 @edges("linalg.cross", "cross")
@@ -161,8 +163,9 @@ def multi_dot():
 
 @edges("linalg.matrix_power")
 def matrix_power():
-    for n in (0, 1, 3, -1, -2):
+    for n in (0, 1, 2, 3, -1, -2):
         yield case(f"power {n}", normal(3, 3) + 3 * torch.eye(3), n)
+    yield case("power 0, singular", 0 * normal(3, 3), 0)
 
 
 FACTORS = {"beta": 2 - 1j, "alpha": 1 + 3j}

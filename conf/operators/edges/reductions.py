@@ -20,6 +20,7 @@ def without_nan():
 def multiplied():
     yield case("one zero", numbers(0, 2, 3))
     yield case("two zeros", numbers(0, 0, 3))
+    yield case("one number, along its dimension", number(2.0), 0)
     yield case("along a dimension, a zero in one row", numbers([0, 2, 3], [4, 5, 6]), 1, True)
 
 

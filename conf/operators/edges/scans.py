@@ -14,6 +14,7 @@ def scanned():
 
 @edges("cumprod")
 def zeros():
+    yield case("nothing", normal(0), 0)
     yield case("one zero", numbers(2, 0, 3, 4), 0)
     yield case("two zeros", numbers(2, 0, 3, 0, 5), 0)
 
@@ -48,6 +49,8 @@ def either():
     yield case("no order: all entries", normal(3, 4))
     yield case("an order, one dimension", normal(3, 4), 3, 1)
     yield case("two dimensions, no order", normal(2, 3, 4), None, (0, 2))
+    yield case("two dimensions, an order", normal(2, 3, 4), 1, (-1, 0))
+    yield case("one dimension in a tuple, an order", normal(3, 4), 3, (1,))
     yield case("a matrix, order 1", normal(3, 4), 1)
 
 
@@ -92,9 +95,13 @@ def unit():
     yield case("order 3", normal(3, 4), 3.0)
     yield case("shorter than eps", numbers([3e-3, 4e-3], [3, 4]), eps=0.1)
     yield case("zero", numbers([0, 0], [3, 4])).kink()
+    yield case("exactly as long as eps", numbers([3, 4], [6, 8]), eps=5.0).kink()
 
 
 @edges("renorm")
 def shortened():
     yield case("some slices too long", normal(4, 3), 2, 0, 1.5)
     yield case("order 1, along the last", normal(3, 4), 1, 1, 2.0)
+    yield case("exactly as long as allowed", numbers([3, 4], [6, 8]), 2, 0, 5.0).kink()
+    told = "the step is larger than the numbers"
+    yield case("very short ones", 1e-6 * normal(4, 3), 2, 0, 1e-6).kink(told)

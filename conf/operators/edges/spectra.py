@@ -59,4 +59,5 @@ def polar():
 @edges("angle")
 def angle():
     yield case("on the axes", numbers(1, 2, -3)).real()
+    yield case("at 0", numbers(0, 1, -2)).kink()
     yield case("one number", number(2.0))

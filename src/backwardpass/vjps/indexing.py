@@ -34,8 +34,6 @@ def take(g, y, input, index):
 
 @rule("gather", latex=r"\bar x = \mathrm{scatter\_add}(0, k, \bar y)", saved="k")
 def gather(g, y, input, dim, index, *, sparse_grad=False):
-    if index.numel() == 0:
-        return {"input": torch.zeros_like(input)}
     return {"input": put(g, dim, index, input)}
 
 
@@ -107,7 +105,7 @@ def scatter_reduce(g, y, input, dim, index, src, reduce, *, include_self=True):
     elif reduce == "prod":
         slope_x, slope_s = _other_factors(input, dim, index, s, include_self)
     if not include_self:
-        slope_x = 1.0 * (written == 0)
+        slope_x = written == 0
     return {"input": g * slope_x, "src": g.gather(dim, index) * slope_s}
 
 
@@ -141,8 +139,6 @@ def index_add(g, y, input, dim, index, source, *, alpha=1):
     saved="k",
 )
 def index_copy(g, y, input, dim, index, source):
-    if input.ndim == 0:
-        return {"input": 0 * g, "source": g.reshape(source.shape)}
     picked = g.index_select(dim, index.reshape(-1))
     return {"input": g.index_fill(dim, index, 0), "source": picked.reshape(source.shape)}
 
@@ -222,7 +218,7 @@ def sort(g, y, input, dim=-1, descending=False, *, stable=False):
 
 @rule("msort", latex=r"\bar x[\pi] = \bar y", saved="π")
 def msort(g, y, input):
-    return {"input": put(g, 0, input.sort(0).indices, input) if input.ndim else g}
+    return {"input": put(g, 0, input.sort(0).indices, input)}
 
 
 @rule(

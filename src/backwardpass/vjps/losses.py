@@ -136,7 +136,7 @@ def binary_cross_entropy(g, y, input, target, weight=None, size_average=None, re
     w = 1.0 if weight is None else weight
     each = _pointwise(g, reduction, input) * w
     divisor = (input * (1 - input)).clamp_min(1e-12)
-    logs = (1 - input).log().clamp_min(-100) - input.log().clamp_min(-100)
+    logs = (1 - input).log() - input.log()
     return {"input": each * (input - target) / divisor, "target": each * logs}
 
 
@@ -162,6 +162,14 @@ def bce_with_logits(g, y, input, target, weight=None, size_average=None, reduce=
     return {"input": onto(each * slope, input), "target": onto(each * logs, target)}
 
 
+def _weighted(g, y, reduction, weight, terms):
+    """The cotangent of each term of a weighted sum or mean, and the gradient of the weights."""
+    if reduction != "mean":
+        return g * weight.conj(), onto(g * terms, weight)
+    each = g / weight.sum().conj()
+    return each * weight.conj(), onto(each * terms, weight) - each * y.conj()
+
+
 @rule(
     "nn.functional.mse_loss",
     modules="MSELoss",
@@ -171,13 +179,15 @@ def bce_with_logits(g, y, input, target, weight=None, size_average=None, reduce=
     kinks="none; n counts the entries after broadcasting",
 )
 def mse_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    each = _pointwise(g, reduction, input, target)
+    r"""
+    The slope of $(x - t)^2$ is $2\,(x - t)$. A weighted mean is $y = \sum w\,\ell / \sum w$, with
+    $\ell$ the terms: $\bar\ell = \bar y\,w / \sum w$, and $\bar w = \bar y\,(\ell - y) / \sum w$.
+    """
+    each, dw = _pointwise(g, reduction, input, target), None
     if weight is not None:
-        each = each * weight
-        if reduction == "mean":
-            each = each * (input - target).numel() / weight.sum()
+        each, dw = _weighted(g, y, reduction, weight, (input - target) ** 2)
     slope = 2 * each * (input - target)
-    return {"input": onto(slope, input), "target": onto(-slope, target)}
+    return {"input": onto(slope, input), "target": onto(-slope, target), "weight": dw}
 
 
 @rule(
@@ -188,8 +198,11 @@ def mse_loss(g, y, input, target, size_average=None, reduce=None, reduction="mea
     kinks="0 at x = t",
 )
 def l1_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    slope = _pointwise(g, reduction, input, target) * (input - target).sgn()
-    return {"input": onto(slope, input), "target": onto(-slope, target)}
+    each, dw = _pointwise(g, reduction, input, target), None
+    if weight is not None:
+        each, dw = _weighted(g, y, reduction, weight, (input - target).abs())
+    slope = torch.real(each) * (input - target).sgn()
+    return {"input": onto(slope, input), "target": onto(-slope, target), "weight": dw}
 
 
 @rule(
@@ -214,9 +227,17 @@ def smooth_l1_loss(g, y, input, target, size_average=None, reduce=None, reductio
     saved="x, t",
 )
 def huber_loss(g, y, input, target, reduction="mean", delta=1.0, weight=None):
+    r"""
+    With $c = \mathrm{clamp}(x - t, -\delta, \delta)$ a term is $c\,(x - t) - c^2/2$, and its slope
+    $c$. The mean divides by the number of terms with weights too, where that of mse_loss and
+    l1_loss divides by the sum of the weights.
+    """
     each = _pointwise(g, reduction, input, target)
-    slope = each * (input - target).clamp(-delta, delta)
-    return {"input": onto(slope, input), "target": onto(-slope, target)}
+    c = (input - target).clamp(-delta, delta)
+    slope = each * c * (1 if weight is None else weight)
+    terms = c * (input - target) - c**2 / 2
+    dw = None if weight is None else onto(each * terms, weight)
+    return {"input": onto(slope, input), "target": onto(-slope, target), "weight": dw}
 
 
 @rule(
@@ -303,8 +324,7 @@ def hinge_embedding_loss(g, y, input, target, margin=1.0, size_average=None, red
                          reduction="mean"):  # fmt: skip
     each = _pointwise(g, reduction, input, target)
     slope = 1.0 * (target != -1) - 1.0 * ((target != 1) & (margin - input >= 0))
-    zero = torch.zeros_like(target)
-    return {"input": onto(each * slope, input), "target": zero}
+    return {"input": onto(each * slope, input), "target": torch.zeros_like(target)}
 
 
 @rule(
@@ -363,5 +383,6 @@ def pairwise_distance(g, y, x1, x2, p=2.0, eps=1e-6, keepdim=False):
     from backwardpass.vjps.scans import _vector_norm
 
     g, y = (t if keepdim else t.unsqueeze(-1) for t in (g, y))
-    grad = _vector_norm(g, y, x1 - x2 + eps, p, axes(x1 - x2, -1))
+    d = x1 - x2 + eps
+    grad = _vector_norm(g, y, d, p, axes(d, -1))
     return {"x1": onto(grad, x1), "x2": onto(-grad, x2)}

@@ -14,7 +14,7 @@ def _at_largest(pool, n, g, y, x, *options):
     """The cotangents to the largest entry of each window over the last ``n`` dimensions."""
     index = y[1] if isinstance(y, (tuple, list)) else pool(x, *options, return_indices=True)[1]
     g = g[0] if isinstance(g, (tuple, list)) else g
-    flat = torch.zeros_like(x).flatten(-n)
+    flat = torch.zeros_like(x.flatten(-n))
     return {"input": flat.scatter_add_(-1, index.flatten(-n), g.flatten(-n)).reshape(x.shape)}
 
 
@@ -91,8 +91,7 @@ def _avg_pool(n, g, x, kernel_size, stride, padding, counts_padding, divisor):
       saved="the shape of x", source="derived at avg_pool2d")  # fmt: skip
 def avg_pool1d(g, y, input, kernel_size, stride=None, padding=0, ceil_mode=False,
                count_include_pad=True):  # fmt: skip
-    options = kernel_size, stride, padding, count_include_pad
-    return _avg_pool(1, g, input, *options, None)
+    return _avg_pool(1, g, input, kernel_size, stride, padding, count_include_pad, None)
 
 
 @rule("nn.functional.avg_pool2d", modules="AvgPool2d", latex=MATRICES,
@@ -106,16 +105,16 @@ def avg_pool2d(g, y, input, kernel_size, stride=None, padding=0, ceil_mode=False
     whose row $p$ is 1/divisor inside window $p$, and the gradient multiplies by its transpose.
     With `divisor_override` the matrices hold 1, and one number divides everything.
     """
-    options = kernel_size, stride, padding, count_include_pad
-    return _avg_pool(2, g, input, *options, divisor_override)
+    divisor = divisor_override
+    return _avg_pool(2, g, input, kernel_size, stride, padding, count_include_pad, divisor)
 
 
 @rule("nn.functional.avg_pool3d", modules="AvgPool3d", latex=MATRICES,
       saved="the shape of x", source="derived at avg_pool2d")  # fmt: skip
 def avg_pool3d(g, y, input, kernel_size, stride=None, padding=0, ceil_mode=False,
                count_include_pad=True, divisor_override=None):  # fmt: skip
-    options = kernel_size, stride, padding, count_include_pad
-    return _avg_pool(3, g, input, *options, divisor_override)
+    divisor = divisor_override
+    return _avg_pool(3, g, input, kernel_size, stride, padding, count_include_pad, divisor)
 
 
 def _uneven(length: int, out: int) -> Tensor:

@@ -207,22 +207,19 @@ def _spelled(term: str, named: str, ndim: int) -> str:
 
 
 def _operand(k, g, terms, right, operands, size):
-    x, wanted = operands[k], "".join(dict.fromkeys(terms[k]))
+    wanted = "".join(dict.fromkeys(terms[k]))
     others = [j for j in range(len(terms)) if j != k]
     factors = [(right, g)] + [(terms[j], operands[j].conj()) for j in others]
     # An index that no other factor has was summed out: ones bring it back.
     known = set("".join(t for t, _ in factors))
-    factors += [(c, torch.ones(size[c], dtype=x.dtype)) for c in wanted if c not in known]
+    factors += [(c, torch.ones(size[c], dtype=g.dtype)) for c in wanted if c not in known]
     equation = ",".join(t for t, _ in factors) + "->" + wanted
     grad = torch.einsum(equation, *(v for _, v in factors)).expand([size[c] for c in wanted])
-    if wanted != terms[k]:  # a repeated index reads a diagonal: write on it
-        whole = grad.new_zeros([size[c] for c in terms[k]])
-        axes = [
-            torch.arange(size[c]).reshape([-1 if c == d else 1 for d in wanted]) for c in terms[k]
-        ]
-        whole[tuple(axes)] = grad
-        grad = whole
-    return onto(grad, x)
+    # A repeated index reads a diagonal: write on it.
+    whole = grad.new_zeros([size[c] for c in terms[k]])
+    axes = [torch.arange(size[c]).reshape([-1 if c == d else 1 for d in wanted]) for c in terms[k]]
+    whole[tuple(axes)] = grad
+    return onto(whole, operands[k])
 
 
 @rule(
@@ -290,14 +287,12 @@ def kron(g, y, input, other):
     a = input.reshape((1,) * (n - input.ndim) + input.shape)
     b = other.reshape((1,) * (n - other.ndim) + other.shape)
     blocks = g.reshape([size for pair in zip(a.shape, b.shape, strict=True) for size in pair])
-    outer, inner = range(0, 2 * n, 2), range(1, 2 * n, 2)
-    blocks = blocks.permute(*outer, *inner)
+    dims = list(range(2 * n))
+    blocks = blocks.permute(dims[::2] + dims[1::2])
     weighted = blocks * a.conj().reshape(a.shape + (1,) * n)
     return {
-        "input": (blocks * b.conj()).sum(tuple(range(n, 2 * n))).reshape(input.shape)
-        if n
-        else g * other.conj(),
-        "other": weighted.sum(tuple(range(n))).reshape(other.shape) if n else g * input.conj(),
+        "input": (blocks * b.conj()).sum(dims[n:]).reshape(input.shape),
+        "other": weighted.sum(dims[:n]).reshape(other.shape),
     }
 
 
@@ -354,5 +349,5 @@ def matrix_power(g, y, A, n):
     powers = [torch.linalg.matrix_power(B, k).mH for k in range(abs(n))]
     grad = torch.zeros_like(A)
     for k in range(abs(n)):
-        grad = grad + powers[k] @ g @ powers[abs(n) - 1 - k]
+        grad = grad + powers[k] @ g @ powers[-1 - k]
     return {"A": grad if n >= 0 else -B.mH @ grad @ B.mH}

@@ -50,7 +50,7 @@ def prod(g, y, input, dim=None, keepdim=False, *, dtype=None):
     no division.
     """
     if input.numel() == 0:
-        return {"input": torch.zeros_like(input)}
+        return {"input": torch.empty_like(input)}
     if dim is None or input.ndim == 0:
         flat = product_of_others(input.reshape(-1), 0)
         return {"input": onto(g * flat.conj().reshape(input.shape), input)}
@@ -137,7 +137,7 @@ def std_mean(g, y, input, dim=None, unbiased=None, keepdim=False, *, correction=
     return {"input": share + dmean / count(input, dim)}
 
 
-def _shared_by_ties(g, y, x, dim, keepdim):
+def _shared_by_ties(g, y, x, dim=None, keepdim=False):
     """The cotangent, in equal parts, to all entries that are the result."""
     winners = x == spread(y, x, dim, keepdim)
     return spread(g, x, dim, keepdim) * winners / winners.sum(axes(x, dim), keepdim=True)
@@ -179,13 +179,11 @@ def aminmax(g, y, input, *, dim=None, keepdim=False):
     kinks="ties share equally; with dim all goes to the index that is returned",
 )
 def max_(g, y, input):
-    return {"input": _shared_by_ties(g, y, input, None, False)}
+    return {"input": _shared_by_ties(g, y, input)}
 
 
 def _at_index(g, y, x, dim, keepdim):
     """The cotangent to the entry whose index was returned."""
-    if x.ndim == 0:
-        return g[0]
     return put(spread(g[0], x, dim, keepdim), dim, spread(y[1], x, dim, keepdim), x)
 
 
@@ -231,7 +229,7 @@ def mode(g, y, input, dim=-1, keepdim=False):
 )
 def median(g, y, input, dim=None, keepdim=False):
     if dim is None:
-        return {"input": _shared_by_ties(g, y, input, None, False)}
+        return {"input": _shared_by_ties(g, y, input)}
     return {"input": _at_index(g, y, input, dim, keepdim)}
 
 

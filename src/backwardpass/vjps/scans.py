@@ -50,8 +50,6 @@ def cumprod(g, y, input, dim, *, dtype=None):
     kinks="of ties the latest is returned, and gets all",
 )
 def cummax(g, y, input, dim):
-    if input.ndim == 0:
-        return {"input": g[0]}
     return {"input": put(g[0], dim, y[1], input)}
 
 
@@ -80,7 +78,7 @@ def _vector_norm(g, y, x, p, dim):
     if math.isinf(p):
         ties = x.abs() == y
         return g * x.sgn() * ties / ties.sum(axes(x, dim), keepdim=True)
-    ratio = torch.where((x == 0) | (y == 0), 0, (x.abs() / y) ** (p - 1))
+    ratio = torch.where(x == 0, 0, (x.abs() / y) ** (p - 1))
     return g * x.sgn() * ratio
 
 
@@ -106,7 +104,7 @@ def _of_singular_values(g, y, x, ord):
     if ord == "nuc":
         share = torch.ones_like(S)
     else:
-        ties = (y.squeeze(-1) == S).to(S.dtype)
+        ties = (y[..., 0] == S).to(S.dtype)
         share = ties / ties.sum(-1, keepdim=True)
     return g * ((U * share.unsqueeze(-2)) @ Vh)
 
@@ -155,8 +153,8 @@ def matrix_norm(g, y, A, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     kinks="as for the two it chooses from",
 )
 def linalg_norm(g, y, A, ord=None, dim=None, keepdim=False, *, dtype=None):
-    pair = axes(A, dim) if isinstance(dim, (tuple, list)) and len(dim) == 2 else None
-    matrix = ord is not None and (pair is not None or (dim is None and A.ndim == 2))
+    pair = isinstance(dim, (tuple, list)) and len(dim) == 2
+    matrix = ord is not None and (pair or (dim is None and A.ndim == 2))
     if matrix:
         ordered = (0, 1) if dim is None else tuple(d % A.ndim for d in dim)
         g, y = spread(g, A, ordered, keepdim), spread(y, A, ordered, keepdim)

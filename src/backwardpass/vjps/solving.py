@@ -122,7 +122,7 @@ def det(g, y, A):
     products of the other entries. No division occurs.
     """
     if A.numel() == 0:
-        return {"A": torch.zeros_like(A)}
+        return {"A": torch.empty_like(A)}
     U, S, Vh = torch.linalg.svd(A)
     phase = (torch.linalg.det(U) * torch.linalg.det(Vh)).conj()
     cofactors = (U * product_of_others(S, -1).unsqueeze(-2)) @ Vh

@@ -61,7 +61,7 @@ def angle(g, y, input):
     the cotangent is $\bar y\,(-i/x)^* = \bar y\,i\,x/|x|^2$.
     """
     if not input.is_complex():
-        return {"input": 0 * g}
+        return {"input": torch.zeros_like(g)}
     return {"input": torch.where(input == 0, 0, 1j * g * input / input.abs() ** 2)}
 
 
@@ -75,10 +75,9 @@ def _fitted(x: Tensor, sizes: dict[int, int]) -> Tensor:
     """``x`` cut off or continued with zeros to those sizes; its own adjoint, with the old sizes."""
     for d, n in sizes.items():
         x = x.narrow(d, 0, min(n, x.shape[d]))
-        if n > x.shape[d]:
-            shape = list(x.shape)
-            shape[d] = n - x.shape[d]
-            x = torch.cat([x, x.new_zeros(shape)], d)
+        shape = list(x.shape)
+        shape[d] = n - x.shape[d]
+        x = torch.cat([x, x.new_zeros(shape)], d)
     return x
 
 
