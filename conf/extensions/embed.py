@@ -1,10 +1,13 @@
 """Embed chosen cells of a gallery script in a chapter, with the outputs of this build.
 
 The page that sphinx-gallery generated is cut into its cells, and the cells asked for are parsed
-with docutils' own parser, whatever markup the chapter is written in.
+with docutils' own parser, whatever markup the chapter is written in.  The imports and the colours
+of the figures that a script begins with are left to the script's own page.
 """
 
+import ast
 import re
+import textwrap
 from pathlib import Path
 
 from docutils import nodes
@@ -113,7 +116,36 @@ def split(page: str) -> dict[str, list[str]]:
 
 def _chosen(block: str, show: str) -> str:
     code = CODE.search(block).group(0)
-    return {"code": code, "output": block.replace(code, "", 1), "both": block}[show]
+    told = without_preparation(code)
+    return {
+        "code": told,
+        "output": block.replace(code, "", 1),
+        "both": block.replace(code, told, 1),
+    }[show]
+
+
+def without_preparation(code: str) -> str:
+    """A directive with a block of code, without what only prepares: as a chapter shows it."""
+    head, body = code.split("\n", 1)
+    lines = textwrap.dedent(body).split("\n")
+    try:
+        statements = ast.parse("\n".join(lines)).body
+    except SyntaxError:  # a part of a script need not be a program
+        return code
+    told = next((s for s in statements if not _prepares(s)), None)
+    if told is None or told is statements[0]:
+        return code
+    first = min([told.lineno, *(d.lineno for d in getattr(told, "decorator_list", []))])
+    while lines[first - 2].startswith("#"):  # a comment belongs to what it stands above
+        first -= 1
+    return f"{head}\n\n\n" + textwrap.indent("\n".join(lines[first - 1 :]), "    ")
+
+
+def _prepares(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return True
+    words = ast.unparse(statement)
+    return words.startswith(("grey = ", "plt.rcParams.update("))
 
 
 def _listed(cells: dict) -> str:

@@ -48,7 +48,8 @@ class BeforeYouRead(SphinxDirective):
 def count(app: Sphinx, doctree: nodes.document) -> None:
     """Replace the placeholder by the time that the page takes: its prose, and its code."""
     for placeholder in list(doctree.findall(minutes)):
-        text = f"{reading_minutes(doctree)} minutes."
+        taken = reading_minutes(doctree)
+        text = f"{taken} minute{'s' if taken != 1 else ''} to read."
         placeholder.replace_self(nodes.Text(text))
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
+from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -18,7 +20,9 @@ from .gates import GATES
 from .html import Markup, raw, table
 from .observed import ObservedDirective
 
-HEADERS = ("name", "kind", "shape", "largest error", "allowed", f"error when replayed × {FACTOR}")
+# A table with more rows is folded, and its totals are the line that opens it.
+MOST_ROWS = 8
+HEADERS = ("name", "kind", "shape", "largest error", "allowed", f"error when replayed ×\u00a0{FACTOR}")
 
 
 class Verified(ObservedDirective):
@@ -33,7 +37,12 @@ class Verified(ObservedDirective):
             made = [c for c in made if first <= c["line"] <= last]
         if not made:
             raise self.error(f"{self.arguments[0]} compares nothing there")
-        return [raw(_table(made, "Verified in this build", "bp-verified"))]
+        caption = "Verified in this build"
+        shown = _table(made, caption, "bp-verified")
+        if len(_groups(made)) > MOST_ROWS:
+            summary = f"{caption}: {_in_short(made)}"
+            shown = _folded(summary, shown, "bp-verified-fold")
+        return [raw(shown)]
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,7 @@ class Totals:
     equalities: int
     worst: float
     worst_at: str
+    worst_in: str = ""
 
     @classmethod
     def of(cls, observations: Iterable[tuple[str, dict]]) -> "Totals":
@@ -57,7 +67,7 @@ class Totals:
         known = [(c["max_abs"], c, s) for c, s in by_hand if c["max_abs"] is not None]
         worst, at, script = max(known, key=lambda entry: entry[0], default=(0.0, None, ""))
         place = f'"{at["name"]}", {script}:{at["line"]}' if at else "nothing was compared by hand"
-        return cls(scripts, len(by_hand), len(made) - len(by_hand), worst, place)
+        return cls(scripts, len(by_hand), len(made) - len(by_hand), worst, place, script)
 
     def __str__(self) -> str:
         return (
@@ -85,22 +95,40 @@ class LedgerDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         self.env.metadata[self.env.docname]["ledger"] = _digest()
         found = observations()
-        shown: list[nodes.Node] = [nodes.paragraph("", f"{Totals.of(found)}.")]
+        shown: list[nodes.Node] = [self._told(Totals.of(found))]
         if "totals" in self.options:
             return shown
         for script, observed in found:
             name = script.removeprefix("examples/").removesuffix(".py")
             made = observed["comparisons"]
-            if not made:
-                continue
-            summary = f"{name}: {len(made)}"
-            shown.append(
-                raw(
-                    f'<details class="bp-ledger"><summary>{escape(summary)}</summary>'
-                    f"{_table(made, name, 'bp-verified')}</details>"
-                )
-            )
+            if made:
+                shown.append(raw(_folded(f"{name}: {len(made)}", _table(made, name, "bp-verified"))))
         return shown
+
+
+    def _told(self, totals: Totals) -> nodes.paragraph:
+        """The totals as a sentence, with a link to the page of the worst error."""
+        told = nodes.paragraph(
+            "",
+            f"{totals.scripts:,} scripts made {totals.by_hand:,} comparisons of a gradient by hand "
+            f"with autograd, and {totals.equalities:,} of other values that have to be equal.",
+        )
+        if totals.worst_in:
+            told += nodes.Text(f" The largest error by hand is {totals.worst:.2g}, in ")
+            name = totals.worst_in.removeprefix("examples/").removesuffix(".py")
+            page = addnodes.pending_xref(
+                "",
+                nodes.literal("", f"{name.rpartition('/')[2]}.py"),
+                refdomain="std",
+                reftype="doc",
+                reftarget=f"/gallery/{name}",
+                refdoc=self.env.docname,
+                refexplicit=True,
+                refwarn=True,
+            )
+            self.set_source_info(page)
+            told += [page, nodes.Text(".")]
+        return told
 
 
 class GatesDirective(SphinxDirective):
@@ -131,10 +159,36 @@ def _digest() -> str:
 
 def _table(made: list[dict], caption: str, css: str) -> str:
     """One row a name: where a call is repeated, how often, and the worst of its errors."""
+    return table(HEADERS, [_row(group) for group in _groups(made)], caption, css)
+
+
+def _groups(made: list[dict]) -> list[list[dict]]:
+    """What is one row: the same comparison in a loop, or of each item of two lists."""
     groups: dict[tuple, list[dict]] = {}
     for c in made:
-        groups.setdefault((c["line"], c["kind"], c["name"]), []).append(c)
-    return table(HEADERS, [_row(group) for group in groups.values()], caption, css)
+        groups.setdefault((c["line"], c["kind"], _name(c)), []).append(c)
+    return list(groups.values())
+
+
+def _name(comparison: dict) -> str:
+    """The name without the place in a list, which stands in brackets after an equality."""
+    if comparison["kind"] == BY_HAND:
+        return comparison["name"]
+    return re.sub(r" \[[^\[\]]*\]$", "", comparison["name"])
+
+
+def _in_short(made: list[dict]) -> str:
+    by_hand = sum(c["kind"] == BY_HAND for c in made)
+    others = len(made) - by_hand
+    worst = max((c["max_abs"] for c in made if c["max_abs"] is not None), default=None)
+    said = [f"{by_hand} by hand"] if by_hand else []
+    said += [f"{others} other equalit{'ies' if others > 1 else 'y'}"] if others else []
+    return ", ".join([*said, f"largest error {_number(worst)}"])
+
+
+def _folded(summary: str, shown: str, *classes: str) -> str:
+    css = " ".join(("bp-ledger", *classes))
+    return f'<details class="{css}"><summary>{escape(summary)}</summary>{shown}</details>'
 
 
 def _row(group: list[dict]) -> tuple:
@@ -144,7 +198,7 @@ def _row(group: list[dict]) -> tuple:
     replayed = [c["replayed_max_abs"] for c in group if c.get("replayed_max_abs") is not None]
     moved = f"{min(replayed):.2g}" if replayed and worst["kind"] == BY_HAND else "–"
     return (
-        Markup(f"<code>{escape(worst['name'])}</code>{times}"),
+        Markup(f"<code>{escape(_name(worst))}</code>{times}"),
         worst["kind"],
         ", ".join(shapes) or "–",
         _number(worst["max_abs"]),

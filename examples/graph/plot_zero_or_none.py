@@ -163,7 +163,10 @@ for (name, path), color in zip(paths.items(), ("#0072b2", "#d55e00")):
     values = torch.cat([start[None], path])[:, 2]
     axes.plot(range(13), values, color=color, label=name)
     axes.plot(range(1, 13, 3), values[1::3], "o", color=color)
-axes.axhline(t[2] / a[2], color=grey, ls=":")
+best = t[2] / a[2]
+passes_it = int((paths["zeros"][:, 2] < best).nonzero()[0])
+assert passes_it % 3 != 0  # in a step that did not use it
+axes.axhline(best, color=grey, ls=":")
 axes.set(xlabel="steps", ylabel="last entry of e", xticks=range(0, 13, 3))
 axes.legend(title="cleared to", frameon=False)
 plt.show()

@@ -116,8 +116,7 @@ twice = torch.func.jacrev(lambda x: f(f(x)))(x)
 product = jacobian(f(x)) @ J
 torch.testing.assert_close({"J of f(f(x))": product}, {"J of f(f(x))": twice})  # by hand, autograd
 swapped = J @ jacobian(f(x))
-print("J(f(x)) J(x)", product.tolist())
-print("swapped     ", swapped.tolist())
+print("J(f(x)) J(x)", product, "swapped", swapped, sep="\n")
 
 # %%
 # What was seen

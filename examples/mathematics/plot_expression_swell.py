@@ -160,8 +160,9 @@ for steps in depths:
     found = (length(slope), len(parts(slope)), nodes(gradient.grad_fn))
     for series, count in zip(counts.values(), found):
         series.append(count)
+print("steps", *(f"{name:>18}" for name in counts))
 for steps in (1, 2, 4, 8, 12):
-    print(f"{steps:2} steps:", {name: series[steps - 1] for name, series in counts.items()})
+    print(f"{steps:5}", *(f"{series[steps - 1]:18,}" for series in counts.values()))
 
 # %%
 # What grows, and how

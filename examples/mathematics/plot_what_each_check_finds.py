@@ -105,7 +105,7 @@ print("right rule:", directional(layer(rules["right"]), x))
 # %%
 # Four checks, seven rules
 # ------------------------
-# A dot means that the check lets the rule pass, a cross that it finds a mistake.
+# Each check reads the rule it is given, and either finds a mistake or lets the rule pass.
 
 checks = {
     "directional": directional,
@@ -118,7 +118,7 @@ passed = {}
 for rule_name, rule in rules.items():
     for name, check in checks.items():
         passed[rule_name, name] = check(layer(rule), x)
-    marks = ["." if passed[rule_name, name] else "x" for name in checks]
+    marks = ["passes" if passed[rule_name, name] else "found" for name in checks]
     print(f"{rule_name:28}" + "".join(f"{mark:>15}" for mark in marks))
 
 # %%

@@ -21,6 +21,9 @@ MOST_SAVED = 3
 BADGE = 9.0  # radius of the step number's disc
 BAND = 5.0  # the stripe that marks a leaf
 
+# What a word that is too long for a line may be broken into.
+PIECE = re.compile(r"[^._,:]+?(?:[._,:]+\s*|(?<=[a-z0-9])(?=[A-Z])|\s*$)|[._,:]+\s*")
+
 SIZES = {"name": 13.0, "leaf": 17.0, "tensor": 13.0, "note": 11.0, "edge": 11.5}
 
 
@@ -115,19 +118,30 @@ def text_width(text: str) -> int:
 
 
 def wrap(text: str, most: int = WIDEST) -> list[str]:
-    """Break a line after spaces, dots, commas and underscores, and where a word is too long.
+    """Break a line between words, and a long word inside it.
+
+    A word that is too long is broken after punctuation or an underscore, or before a capital
+    letter; what is still too long, where it has to be.
 
     >>> wrap("model.encoder.layers_0.weight", 16)
     ['model.encoder.', 'layers_0.weight']
+    >>> wrap("saves view of model.2.weight, self")
+    ['saves view of', 'model.2.weight, self']
+    >>> wrap("CompiledFunctionBackward")
+    ['CompiledFunction', 'Backward']
     """
     lines = [""]
-    for piece in re.findall(r"[^\s._,]*[\s._,]?", text):
-        if text_width(lines[-1] + piece.rstrip()) > most and lines[-1]:
+    for word in re.findall(r"\S+\s*", text):
+        if text_width(lines[-1] + word.rstrip()) > most and lines[-1]:
             lines.append("")
-        for char in piece:
-            if text_width(lines[-1] + char) > most:
+        whole = text_width(word.rstrip()) <= most
+        for piece in [word] if whole else PIECE.findall(word):
+            if text_width(lines[-1] + piece.rstrip()) > most and lines[-1]:
                 lines.append("")
-            lines[-1] += char
+            for char in piece:
+                if text_width(lines[-1] + char) > most:
+                    lines.append("")
+                lines[-1] += char
     return [line.strip() for line in lines if line.strip()]
 
 

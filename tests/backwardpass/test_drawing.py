@@ -150,6 +150,13 @@ def test_text_fits_its_box():
     assert wrap("a" * 50, 20) == ["a" * 20, "a" * 20, "a" * 10]
 
 
+def test_long_names_are_broken_where_a_word_of_them_begins():
+    """Neither a class name nor a module's path is broken inside a word."""
+    assert wrap("CompiledFunctionBackward") == ["CompiledFunction", "Backward"]
+    assert wrap("torch::autograd::CopySlices") == ["torch::autograd::", "CopySlices"]
+    assert wrap("view of model.2.weight, self", 16) == ["view of", "model.2.weight,", "self"]
+
+
 def test_a_long_list_of_saved_tensors_is_shortened():
     """A box says how many tensors are saved where their names would fill it."""
     lstm = torch.nn.LSTM(3, 4)

@@ -1,7 +1,7 @@
 """A generated page is cut into the cells of its script."""
 
 import pytest
-from extensions.embed import _chosen, split
+from extensions.embed import _chosen, split, without_preparation
 
 CODE = """.. code-block:: Python
 
@@ -63,6 +63,44 @@ def test_what_is_shown(show, code, output):
     """Code, output, or both are shown, each whole."""
     shown = _chosen(CODE + OUTPUT, show)
     assert ("print(x)" in shown, "sphx-glr-script-out" in shown) == (code, output)
+
+
+PREPARED = """.. code-block:: Python
+
+
+    import matplotlib.pyplot as plt
+    import torch
+
+    grey = "#7a7a7a"  # readable on light and on dark
+    plt.rcParams.update({"text.color": grey,
+                         "xtick.color": grey})  # fmt: skip
+
+
+    # Worth a word.
+    @torch.no_grad()
+    def f(x):
+        return x
+
+"""
+
+
+def test_preparation_is_left_to_the_script():
+    """Imports and colours that a cell begins with are not shown; all that follows is."""
+    shown = _chosen(PREPARED + OUTPUT, "both")
+    assert shown.startswith(".. code-block:: Python\n\n\n    # Worth a word.\n    @torch.no_grad()\n")
+    assert "        return x\n" in shown
+    assert shown.endswith(OUTPUT)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["    import torch\n", "    x = 1\n\n    import torch\n", "    x = (\n"],
+    ids=["nothing else", "later", "no program"],
+)
+def test_other_code_is_shown_whole(body):
+    """A cell of imports alone, an import further down, and half a program stay as they are."""
+    code = f".. code-block:: Python\n\n\n{body}"
+    assert without_preparation(code) == code
 
 
 def test_page_without_cells():

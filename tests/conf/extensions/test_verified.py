@@ -63,6 +63,31 @@ def test_repeated_comparison_is_one_row():
     assert table.count("0.5<") == 2
 
 
+def test_items_of_two_lists_are_one_row():
+    """An equality of two lists is one row, and no item of it is left out of the worst error."""
+    errors = [0.0, 0.5, 0.25]
+    items = [made(f"a = b [{i}]", "equality", error) for i, error in enumerate(errors)]
+    table = verified._table(items, "caption", "css")
+    assert "<code>a = b</code> (× 3)" in table
+    assert "0.5<" in table
+    assert table.count("</tr>") == 2
+
+
+def test_items_by_hand_stay_apart():
+    """A gradient by hand keeps its own row, whatever its name ends with."""
+    table = verified._table([made("w [0]"), made("w [1]")], "caption", "css")
+    assert table.count("</tr>") == 3
+
+
+def test_long_table_is_summed_up():
+    """The line that opens a folded table counts both kinds, and gives the worst error of all."""
+    several = [made(f"w{i}", max_abs=i * 1e-9) for i in range(3)]
+    assert verified._in_short(several) == "3 by hand, largest error 2e-09"
+    assert verified._in_short([*several, EQUALITY]) == (
+        "3 by hand, 1 other equality, largest error 1"
+    )
+
+
 def test_names_are_escaped():
     """A name is data of a script, and no markup."""
     table = verified._table([made("<b>")], "<i>", "css")
