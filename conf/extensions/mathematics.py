@@ -17,6 +17,7 @@ from pathlib import Path
 import sphinxcontrib.katex as katex
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -98,6 +99,43 @@ def rows(latex: str) -> str:
     return "\n".join([r"\begin{gathered}", " \\\\\n".join(parts), r"\end{gathered}"])
 
 
+class Joined(SphinxPostTransform):
+    """Keep a formula on one line with the punctuation that touches it.
+
+    A browser may break a line before and after each of the boxes that a formula is made of, and so
+    between a formula and its full stop.
+    """
+
+    default_priority = 900
+    formats = ("html",)
+
+    def run(self, **kwargs) -> None:
+        for math in list(self.document.findall(nodes.math)):
+            siblings = math.parent.children
+            place = siblings.index(math)
+            before = siblings[place - 1] if place else None
+            after = siblings[place + 1] if place + 1 < len(siblings) else None
+            opens = _touching(r"[(\[“‘\"]+\Z", before)
+            closes = _touching(r"\A[.,;:!?)\]”’\"]+", after)
+            if not opens and not closes:
+                continue
+            joined = nodes.inline("", classes=["bp-joined"])
+            math.replace_self(joined)
+            joined += [nodes.Text(opens)] if opens else []
+            joined += math
+            joined += [nodes.Text(closes)] if closes else []
+            if opens:
+                before.parent.replace(before, nodes.Text(before.astext().removesuffix(opens)))
+            if closes:
+                after.parent.replace(after, nodes.Text(after.astext().removeprefix(closes)))
+
+
+def _touching(pattern: str, node: nodes.Node | None) -> str:
+    """The punctuation at that end of a text; empty where there is none, or no text."""
+    found = re.search(pattern, node.astext()) if isinstance(node, nodes.Text) else None
+    return found.group() if found else ""
+
+
 def located(visit):
     """The visitor, with a formula that cannot be rendered reported where it stands."""
 
@@ -137,6 +175,7 @@ def setup(app: Sphinx) -> dict:
     ):
         visit, depart = renderers["katex"]
         renderers["katex"] = (located(visit), depart)
+    app.add_post_transform(Joined)
     app.connect("build-finished", stop)
     # It declares nothing about writing in parallel; with a Node for each process it is safe.
     app.extensions["sphinxcontrib.katex"].parallel_write_safe = True

@@ -22,7 +22,14 @@ from .observed import ObservedDirective
 
 # A table with more rows is folded, and its totals are the line that opens it.
 MOST_ROWS = 8
-HEADERS = ("name", "kind", "shape", "largest error", "allowed", f"error when replayed ×\u00a0{FACTOR}")
+HEADERS = (
+    "name",
+    "kind",
+    "shape",
+    "largest error",
+    "allowed",
+    f"error when replayed ×\u00a0{FACTOR}",
+)
 
 
 class Verified(ObservedDirective):
@@ -102,9 +109,10 @@ class LedgerDirective(SphinxDirective):
             name = script.removeprefix("examples/").removesuffix(".py")
             made = observed["comparisons"]
             if made:
-                shown.append(raw(_folded(f"{name}: {len(made)}", _table(made, name, "bp-verified"))))
+                shown.append(
+                    raw(_folded(f"{name}: {len(made)}", _table(made, name, "bp-verified")))
+                )
         return shown
-
 
     def _told(self, totals: Totals) -> nodes.paragraph:
         """The totals as a sentence, with a link to the page of the worst error."""

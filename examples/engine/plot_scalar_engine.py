@@ -104,16 +104,17 @@ def operation(name, forward, save, rule):
 # result, for :math:`\log a` it is :math:`1/a`, for :math:`\tanh a` it is :math:`1 - y^2`. The
 # slope of the positive part is 1 where the result is positive; at 0 it is 0, as PyTorch has it.
 
-nothing = lambda *_: ()  # noqa: E731
-add = operation("Add", lambda a, b: a + b, nothing, lambda u: (u, u))
-mul = operation("Mul", lambda a, b: a * b, lambda a, b, y: (a, b), lambda u, a, b: (u * b, u * a))
-div = operation(
-    "Div", lambda a, b: a / b, lambda a, b, y: (b, y), lambda u, b, y: (u / b, -u * y / b)
-)
-exp = operation("Exp", math.exp, lambda a, y: (y,), lambda u, y: (u * y,))
-log = operation("Log", math.log, lambda a, y: (a,), lambda u, a: (u / a,))
-tanh = operation("Tanh", math.tanh, lambda a, y: (y,), lambda u, y: (u * (1 - y * y),))
-relu = operation("Relu", lambda a: max(a, 0.0), lambda a, y: (y,), lambda u, y: (u * (y > 0),))
+rules = {
+    # the result, what to save, and the cotangents of the arguments
+    "Add": (lambda a, b: a + b, lambda a, b, y: (), lambda u: (u, u)),
+    "Mul": (lambda a, b: a * b, lambda a, b, y: (a, b), lambda u, a, b: (u * b, u * a)),
+    "Div": (lambda a, b: a / b, lambda a, b, y: (b, y), lambda u, b, y: (u / b, -u * y / b)),
+    "Exp": (math.exp, lambda a, y: (y,), lambda u, y: (u * y,)),
+    "Log": (math.log, lambda a, y: (a,), lambda u, a: (u / a,)),
+    "Tanh": (math.tanh, lambda a, y: (y,), lambda u, y: (u * (1 - y * y),)),
+    "Relu": (lambda a: max(a, 0.0), lambda a, y: (y,), lambda u, y: (u * (y > 0),)),
+}
+add, mul, div, exp, log, tanh, relu = (operation(name, *rule) for name, rule in rules.items())
 
 # %%
 # Powers
@@ -142,7 +143,8 @@ for n in (3, -2, 0.5):
     ours, theirs = slopes(1.7, n)
     torch.testing.assert_close({"a": ours}, {"a": theirs})  # by hand, autograd
     print(f"slope of a**{n} at 1.7: {ours:.6f}")
-torch.testing.assert_close(*slopes(0.0, 0))  # 0 on both sides
+ours, theirs = slopes(0.0, 0)
+torch.testing.assert_close(ours, theirs)  # 0 on both sides
 
 # %%
 # Operators

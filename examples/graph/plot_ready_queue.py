@@ -163,7 +163,7 @@ print(f"{as_predicted} of 200 orders as predicted, {total} nodes in all")
 leaves = [torch.ones(2, requires_grad=True) for _ in range(7)]
 stored = []
 for number, leaf in enumerate(leaves):
-    note = lambda _, number=number: stored.append(number)  # noqa: E731
+    note = lambda _, number=number: stored.append(number)
     leaf.register_post_accumulate_grad_hook(note)
 torch.stack(leaves).sum().backward()
 print("stored:", stored)

@@ -156,11 +156,11 @@ figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 ratios, rev, fwd = zip(*costs)
 axes.loglog(ratios, rev, "o-", color="#0072b2", label="jacrev: a pass for each output")
 axes.loglog(ratios, fwd, "s-", color="#d55e00", label="jacfwd: a pass for each input")
-axes.axvline(1, color=grey, ls=":")
+axes.axvline(1, ymin=0.2, color=grey, ls=":")
 axes.set(xlabel="outputs / inputs", ylabel="FLOPs / one evaluation", yticks=[3, 10, 30])
 axes.set(yticklabels=[3, 10, 30], xticks=[0.1, 1, 10], xticklabels=[0.1, 1, 10])
 axes.minorticks_off()
-axes.legend(frameon=False)
+axes.legend(frameon=False, loc="lower center")
 plt.show()
 
 # %%

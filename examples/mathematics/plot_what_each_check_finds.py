@@ -113,13 +113,14 @@ checks = {
     "gradcheck": lambda f, x: gradcheck(f, x, raise_exception=False),
     "gradgradcheck": lambda f, x: gradgradcheck(f, x, raise_exception=False),
 }
-print(f"{'':28}" + "".join(f"{name:>15}" for name in checks))
+widths = {name: max(len(name), len("passes")) for name in checks}
+print(f"{'':26}", *(name.ljust(width) for name, width in widths.items()), sep="  ")
 passed = {}
 for rule_name, rule in rules.items():
     for name, check in checks.items():
         passed[rule_name, name] = check(layer(rule), x)
-    marks = ["passes" if passed[rule_name, name] else "found" for name in checks]
-    print(f"{rule_name:28}" + "".join(f"{mark:>15}" for mark in marks))
+    marks = {name: "passes" if passed[rule_name, name] else "found" for name in checks}
+    print(f"{rule_name:26}", *(marks[name].ljust(widths[name]) for name in checks), sep="  ")
 
 # %%
 # What the table says

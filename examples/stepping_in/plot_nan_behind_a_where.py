@@ -38,7 +38,7 @@ loss.grad_fn
 def watch_pass(loss, seen):
     handles, nodes = [], [loss.grad_fn]
     for node in nodes:
-        note = lambda arrived, node=node: seen.append((node.name(), arrived[0]))  # noqa: E731
+        note = lambda arrived, node=node: seen.append((node.name(), arrived[0]))
         handles.append(node.register_prehook(note))
         nodes += [below for below, _ in node.next_functions if below and below not in nodes]
     loss.backward()

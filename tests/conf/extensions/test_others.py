@@ -5,6 +5,8 @@ import re
 
 import pytest
 import sphinxcontrib.katex as katex
+from docutils import nodes
+from docutils.utils import new_document
 from extensions import html, inventory, mathematics
 from sphinx.errors import ConfigError
 
@@ -52,6 +54,29 @@ def test_formula_that_cannot_be_read(node_program, formula):
     with pytest.raises(katex.KaTeXError):
         mathematics.render(formula)
     assert "katex" in mathematics.render("x")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "shown"),
+    [
+        ("at ", ", and", ["at ", ["x", ","], " and"]),
+        ("of (", ").", ["of ", ["(", "x", ")."], ""]),
+        ("if ", " holds.", ["if ", ["x"], " holds."]),
+        ("", "-axis", ["", ["x"], "-axis"]),
+    ],
+)
+def test_formula_stays_with_its_punctuation(before, after, shown):
+    """What touches a formula stays on its line, and every character stays where it was."""
+    document = new_document("page")
+    math = nodes.math("x", "x")
+    paragraph = nodes.paragraph("", "", nodes.Text(before), math, nodes.Text(after))
+    document += paragraph
+    mathematics.Joined(document).run()
+    assert document.astext() == f"{before}x{after}"
+    children = [
+        [part.astext() for part in child.children] or child.astext() for child in paragraph.children
+    ]
+    assert children == shown
 
 
 def test_node_ends_with_the_build(node_program):
