@@ -23,12 +23,12 @@ HIGHEST = 1.2  # times its width: what is below is left out
 def outline(svg: str) -> str:
     """A drawing without its words: boxes and lines, the upper part of a high one.
 
-    >>> outline('<svg viewBox="0 0 10 30" width="10" height="30"><text>a</text><path d="M0"/></svg>')
+    >>> outline('<svg viewBox="0 0 10 30" width="10"><text>a</text><path d="M0"/></svg>')
     '<svg class="bp-graph bp-outline" aria-hidden="true" viewBox="0 0 10 12"><path d="M0"/></svg>'
     """
     left, top, wide, high = re.search(r'viewBox="([^"]*)"', svg)[1].split()
     shown = min(float(high), HIGHEST * float(wide))
-    head, body = svg.split(">", 1)
+    body = svg.partition(">")[2]
     return (
         '<svg class="bp-graph bp-outline" aria-hidden="true" '
         f'viewBox="{left} {top} {wide} {shown:g}">{READ.sub("", body)}'
