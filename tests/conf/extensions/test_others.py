@@ -48,6 +48,24 @@ def test_formula_is_rendered(node_program):
     assert 'class="katex-display"' in mathematics.render("x", {"displayMode": True})
 
 
+@pytest.mark.parametrize(
+    ("formula", "displays"),
+    [
+        (r"a = b, \qquad c = d", 2),
+        (r"a \qquad\Longleftrightarrow\qquad b", 3),
+        ("a = b", 1),
+        (r"\left( a \qquad b \right)", 1),
+        (r"\begin{matrix} a \qquad b \end{matrix}", 1),
+        (r"a \qquad", 1),
+    ],
+)
+def test_formulas_side_by_side(node_program, formula, displays):
+    """A display of several formulas is several, unless something is open between them."""
+    shown = mathematics.render(formula, {"displayMode": True})
+    assert shown.count('class="katex-display"') == displays
+    assert ("bp-parts" in shown) == (displays > 1)
+
+
 @pytest.mark.parametrize("formula", [r"\frac{1}{", r"\nosuchmacro", "$x$", "x^2^3", "x & y"])
 def test_formula_that_cannot_be_read(node_program, formula):
     """A formula that is wrong is an error, and the next one is rendered all the same."""
