@@ -105,6 +105,15 @@ def test_is_random_from_a_seed(parsed):
         assert seed, "no torch.manual_seed"
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=NAMES)
+def test_figures_suit_a_light_page_and_a_dark_one(script):
+    """A script that draws gives its figures no background of their own."""
+    source = script.read_text("utf-8")
+    if "import matplotlib" in source:
+        for face in ("figure.facecolor", "axes.facecolor"):
+            assert f'"{face}": "none"' in source, f"{face} is not set"
+
+
 def test_reads_as_a_page(parsed):
     """A script begins with a title and its idea; each cell of code has a title of its own."""
     title, underline, *idea = ast.get_docstring(parsed.tree).splitlines()

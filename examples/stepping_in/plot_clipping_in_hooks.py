@@ -19,6 +19,11 @@ plot, where the limit holds for every pass and not for what they add up to.
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 double = {"dtype": torch.float64}
 batches = [(torch.randn(n, 4, **double) / 3, 1 + torch.randn(n, 3, **double)) for n in (5, 7)]
@@ -123,11 +128,12 @@ for X, T in batches * 3:
     norms.append(leaf.grad.norm().item())
 assert norms[0] <= limit + 1e-12
 assert norms[-1] > 5 * limit
-plt.step(range(1, 7), norms, where="mid", label="clipped in a hook")
-plt.axhline(limit, linestyle="--", color="tab:orange", label="limit of clip_grad_norm_")
-plt.xlabel("backward passes")
-plt.ylabel("norm of W.grad")
-plt.legend()
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+ax.step(range(1, 7), norms, where="mid", color="#d55e00", label="clipped in a hook")
+ax.axhline(limit, linestyle="--", color="#0072b2", label="limit of clip_grad_norm_")
+ax.set(xlabel="backward passes", ylabel="norm of W.grad")
+ax.spines[["top", "right"]].set_visible(False)
+ax.legend(frameon=False)
 plt.show()
 
 # %%

@@ -254,16 +254,21 @@ assert len(found["zeros"][1]) > len(found["zeros"][0])
 # --------------
 # A bar for each kind of input.
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 left = dict.fromkeys(found, 0)
 fig, ax = plt.subplots(figsize=(7, 2.8), layout="constrained")
 for index, (label, colour) in enumerate(
-    {"caught": "tab:green", "passed": "tab:red", "right rule rejected": "tab:gray"}.items()
+    {"caught": "#0072b2", "passed": "#d55e00", "right rule rejected": "#999999"}.items()
 ):
     widths = [len(verdicts[index]) for verdicts in found.values()]
     ax.barh(list(found), widths, left=list(left.values()), color=colour, label=label)
     left = {kind: left[kind] + width for kind, width in zip(left, widths)}
 ax.invert_yaxis()
 ax.set(xlabel="broken rules")
+ax.spines[["top", "right"]].set_visible(False)
 ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, frameon=False)
 plt.show()
 

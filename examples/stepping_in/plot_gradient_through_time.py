@@ -19,6 +19,11 @@ straight the lines are.
 import matplotlib.pyplot as plt
 import torch
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 torch.manual_seed(0)
 steps, scales = 30, (0.9, 1.0, 1.1)
 Q, _ = torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64))
@@ -68,16 +73,17 @@ torch.testing.assert_close(
 # The rotation keeps lengths, so the norm at step :math:`t` is :math:`s^{T-t}` times that at the
 # end. On an axis of powers that is a straight line.
 
-fig, axes = plt.subplots(figsize=(6, 3.2))
-for scale in scales:
+fig, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
+for scale, color in zip(scales, ("#0072b2", "#e69f00", "#d55e00")):
     _, states = run(scale)
     norms = torch.stack([state.grad.norm() for state in states])
     law = scale ** (steps - torch.arange(steps + 1, dtype=torch.float64)) * c.norm()
     torch.testing.assert_close(norms, law)
-    axes.semilogy(norms, label=f"factor {scale}")
+    axes.semilogy(norms, color=color, label=f"factor {scale}")
 axes.set(xlabel="step", ylabel="norm of the state's gradient")
-axes.legend()
-fig.tight_layout()
+axes.spines[["top", "right"]].set_visible(False)
+axes.legend(frameon=False)
+plt.show()
 
 # %%
 # A tanh in every step

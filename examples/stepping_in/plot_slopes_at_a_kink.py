@@ -104,12 +104,17 @@ for name in ("t.max(0).values", "t.topk(1).values", "t.sort().values[-1]", "max_
 # A row for each function, a column for each entry. The first entry is no maximum; only the smooth
 # function gives it something.
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
 grid = torch.stack(list(shares.values()))
 ax.imshow(grid, cmap="Blues", vmin=0, vmax=1.4, aspect="auto")
 for row, gradient in enumerate(grid):
     for column, share in enumerate(gradient.tolist()):
-        ax.text(column, row, f"{share:.2f}", ha="center", va="center")
+        color = "white" if share > 0.8 else "black"
+        ax.text(column, row, f"{share:.2f}", ha="center", va="center", color=color)
 ax.set_yticks(range(len(shares)), list(shares))
 ax.set_xticks(range(4), [f"{number:g}" for number in t.tolist()])
 plt.show()

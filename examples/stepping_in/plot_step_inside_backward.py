@@ -20,6 +20,11 @@ import matplotlib.pyplot as plt
 import torch
 from torch import nn
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
+
 widths = (12, 40, 24, 16, 3)
 
 
@@ -121,11 +126,15 @@ print("step:", by_hand.flatten().tolist()[:3], "...")
 # The first of the four passes, with a point for each gradient that was completed.
 
 count = len(sizes)
-plt.step(range(1, count + 1), bytes_usual[:count], where="mid", label="step after the pass")
-plt.step(range(1, count + 1), bytes_inside[:count], where="mid", label="step in a hook")
-plt.xlabel("gradients completed")
-plt.ylabel("bytes of gradients held")
-plt.legend()
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+for held_bytes, color, label in (
+    (bytes_usual, "#d55e00", "step after the pass"),
+    (bytes_inside, "#0072b2", "step in a hook"),
+):
+    ax.step(range(1, count + 1), held_bytes[:count], where="mid", color=color, label=label)
+ax.set(xlabel="gradients completed", ylabel="bytes of gradients held")
+ax.spines[["top", "right"]].set_visible(False)
+ax.legend(frameon=False)
 plt.show()
 assert max(bytes_inside) == max(sizes)
 

@@ -185,12 +185,17 @@ def train(rounded):
 # ------------------------------
 # The loss reaches zero when all weights round to the right quarters.
 
+grey = "#7a7a7a"  # readable on light and on dark
+plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text.color": grey,
+                     "axes.labelcolor": grey, "axes.edgecolor": grey,
+                     "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 estimator, alone = train(StraightThrough.apply), train(quarters)
-plt.plot(estimator, label="straight through")
-plt.plot(alone, label="rounding alone")
-plt.xlabel("step")
-plt.ylabel("loss")
-plt.legend()
+fig, ax = plt.subplots(figsize=(6, 3), layout="constrained")
+ax.plot(estimator, color="#0072b2", label="straight through")
+ax.plot(alone, color="#d55e00", label="rounding alone")
+ax.set(xlabel="step", ylabel="loss")
+ax.spines[["top", "right"]].set_visible(False)
+ax.legend(frameon=False)
 plt.show()
 assert estimator[-1] < 1e-20
 assert set(alone) == {alone[0]}
