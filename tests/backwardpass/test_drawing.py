@@ -148,6 +148,8 @@ def test_text_fits_its_box():
     for box in boxes:
         assert max(line.width for line in box.lines) < box.size[0] <= 260
     assert wrap("a" * 50, 20) == ["a" * 20, "a" * 20, "a" * 10]
+    assert wrap("SavesIntermediatesBackward") == ["SavesIntermediates", "Backward"]
+    assert wrap("MulBackward0") == ["MulBackward0"]
 
 
 def test_long_names_are_broken_where_a_word_of_them_begins():
