@@ -4,9 +4,41 @@
 (function () {
   "use strict";
 
+  // What of a pasted text is the message: the lines that name an exception or a warning, and what
+  // follows them, without the program's own lines in between.  All of it where no line does.
+  const NAMED = /(?:^|\s)(?:\w+\.)*\w*(?:Error|Warning|Exception)\b/;
+  const PROGRAM = /^\s*(?:Traceback|File ".*", line|[~^]+\s*$)/;
+
+  function message(text) {
+    const lines = text.split("\n");
+    const first = lines.findIndex((line) => NAMED.test(line) && !/^\s+/.test(line));
+    if (first < 0) return text;
+    const kept = [];
+    let inside = false;
+    for (const line of lines.slice(first)) {
+      if (NAMED.test(line) && !/^\s+/.test(line)) inside = true;
+      else if (PROGRAM.test(line)) inside = false;
+      if (inside) kept.push(line);
+    }
+    return kept.join("\n");
+  }
+
+  // The kind of exception or warning a message begins with, without its module.
+  const kind = (text) => text.match(/(\w*(?:Error|Warning|Exception))\b\s*:/)?.[1];
+
+  // The operation whose output was written to, if it is named: one of many, so it decides between
+  // equals only.
+  const WRITTEN = /(?:, which is output \d+ of (\w+?)(?:Backward\d*)?,)? is at version/i;
+
+  const operation = (text) => {
+    const found = text.match(WRITTEN);
+    return found && (found[1] ?? "");
+  };
+
   // The words of a text, without numbers, quotes and addresses; what an operator is called stays.
   function words(text) {
     return text
+      .replace(WRITTEN, " is at version")
       .toLowerCase()
       .replace(/0x[0-9a-f]+/g, " ")
       .replace(/'[^']*'|"[^"]*"/g, (quoted) => quoted.replace(/[^a-z_ ]/g, " "))
@@ -21,22 +53,27 @@
         found.set(word, (found.get(word) ?? 0) + 1);
       }
     }
-    return (word) => Math.log(1 + entries.length / (found.get(word) ?? entries.length * 4));
+    return (word) => Math.log(1 + entries.length / (found.get(word) ?? entries.length * 2));
   }
 
   // Entries that share enough with what was pasted, the best first.
   function search(text, entries, most = 5) {
     const weight = weigh(entries);
     const total = (set) => [...set].reduce((sum, word) => sum + weight(word), 0);
-    const pasted = new Set(words(text));
+    const said = message(text);
+    const pasted = new Set(words(said));
     if (pasted.size === 0) return [];
+    const written = operation(said);
     return entries
       .map((entry) => {
         const own = new Set(words(entry.message));
         const shared = new Set([...own].filter((word) => pasted.has(word)));
         // A pasted traceback holds much that is no message; a part of a message lacks much of it.
         const whole = Math.min(total(own), total(pasted));
-        return { entry, shared: shared.size, score: whole ? total(shared) / whole : 0 };
+        const score = whole ? total(shared) / whole : 0;
+        const other = kind(said) && kind(entry.message) && kind(said) !== kind(entry.message);
+        const same = written !== null && written === operation(entry.message);
+        return { entry, shared: shared.size, score: score * (other ? 0.7 : 1) * (same ? 1.01 : 1) };
       })
       .filter(({ shared, score }) => score >= 0.5 && shared >= Math.min(2, pasted.size))
       .sort((a, b) => b.score * Math.sqrt(b.shared) - a.score * Math.sqrt(a.shared))

@@ -134,6 +134,27 @@ def test_every_message_finds_itself(entries):
             "    loss.backward()\nRuntimeError: element 0 of tensors does not require grad",
             "Element 0 of tensors does not require grad",
         ),
+        (
+            'Traceback (most recent call last):\n  File "train.py", line 9, in <module>\n'
+            "    net(torch.randn(5, 4)).sum().backward()\n"
+            "RuntimeError: one of the variables needed for gradient computation has been modified "
+            "by an inplace operation: [torch.FloatTensor [5, 4]], which is output 0 of Sigmoid, is "
+            "at version 1; expected version 0 instead. Hint: enable anomaly detection to find the "
+            "operation that failed to compute its gradient, with torch.autograd.set_detect_anomaly("
+            "True, check_nan=False).",
+            "One of the variables needed was modified by an in-place operation",
+        ),
+        (
+            "train.py:7: UserWarning: The .grad attribute of a Tensor that is not a leaf Tensor is "
+            "being accessed.\n  w.grad.zero_()\nTraceback (most recent call last):\n"
+            '  File "train.py", line 7, in <module>\n    w.grad.zero_()\n    ^^^^^^^^^^^^\n'
+            "AttributeError: 'NoneType' object has no attribute 'zero_'",
+            None,
+        ),
+        (
+            "AttributeError: 'NoneType' object has no attribute 'norm'",
+            "The gradient is None, and something is done with it",
+        ),
         ("does not require grad and does not have a grad_fn", None),
         ("second time retain_graph=True", "Trying to backward through the graph a second time"),
         (
@@ -156,5 +177,6 @@ def test_as_people_paste_them(entries, pasted, title):
 
 
 def test_nonsense_finds_nothing(entries):
-    """Words that no message has find no message."""
-    assert search(["the quick brown fox", "", "12 34"], entries) == [[], [], []]
+    """Words that no message has find no message, nor does an error that is not autograd's."""
+    others = ["the quick brown fox", "", "12 34", "IndexError: Target 3 is out of bounds."]
+    assert search(others, entries) == [[]] * len(others)
