@@ -198,8 +198,21 @@ def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 
 def listed(env: BuildEnvironment) -> list[tuple[str, str, str, str]]:
-    """Every entry of the book: its page, its anchor, its title and its message."""
-    return [(page, *entry) for page in sorted(env.bp_messages) for entry in env.bp_messages[page]]
+    """Every entry, as the pages follow: its page, its anchor, its title and its message."""
+    place = {page: number for number, page in enumerate(reading_order(env))}
+    pages = sorted(env.bp_messages, key=lambda page: (place.get(page, len(place)), page))
+    return [(page, *entry) for page in pages for entry in env.bp_messages[page]]
+
+
+def reading_order(env: BuildEnvironment) -> list[str]:
+    """The pages of the table of contents, from the first to the last."""
+    order, waiting = {}, [env.config.root_doc]
+    while waiting:
+        page = waiting.pop()
+        if page not in order:
+            order[page] = None
+            waiting += reversed(env.toctree_includes.get(page, []))
+    return list(order)
 
 
 def list_again(app: Sphinx, env: BuildEnvironment) -> list[str]:

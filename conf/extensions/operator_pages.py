@@ -131,8 +131,16 @@ def mark(row: dict, check: str) -> Markup:
         return Markup('<span class="bp-mark-bad">✗</span>')
     if not made["made"]:
         return Markup("–")
-    worst = "0" if made["worst"] == 0 else f"{made['worst']:.0e}"
-    return Markup(f'<span class="bp-mark">✓</span> {made["made"]}, {worst}')
+    return Markup(f'<span class="bp-mark">✓</span> {made["made"]}, {error(made["worst"])}')
+
+
+def error(worst: float) -> str:
+    """A relative error, to one digit: exact is 0.
+
+    >>> error(0.0), error(2.3e-16)
+    ('0', '2e-16')
+    """
+    return "0" if worst == 0 else f"{worst:.0e}"
 
 
 def sentences(result: dict) -> Iterable[str]:
@@ -143,7 +151,7 @@ def sentences(result: dict) -> Iterable[str]:
             yield f"{said}, {cases(times)}: {reason}."
     for reason, times in _sum(row["differs"] for row in rows).items():
         check, _, why = reason.partition(": ")
-        yield f"**{CHECKS[check].capitalize()} disagrees** with autograd in {cases(times)}: {why}."
+        yield f"**{CHECKS[check].capitalize()} disagrees** with the rule in {cases(times)}: {why}."
     for check, title in CHECKS.items():
         skipped = _sum(row["checks"][check]["skipped"] for row in rows)
         told = {reason.partition(": ")[2] for row in rows for reason in row["differs"]}
@@ -176,7 +184,9 @@ def overview(stored: dict) -> str:
     for result in stored["results"].values():
         about, found = result["about"], list(result["rows"].values())
         href = f"{about['family']}.html#{label(about['name'])}"
-        also = " ".join(name.removeprefix("torch.") for name in about["functions"][1:])
+        names = about["name"].replace(",", " ").split()
+        others = (name.removeprefix("torch.") for name in about["functions"][1:])
+        also = ", ".join(name for name in others if name not in names)
         link = f'<a href="{href}"><code>{escape(about["name"])}</code></a>'
         more = f' <span class="bp-also">{escape(also)}</span>' if also else ""
         counts = [_overall(found, check) for check in CHECKS]
@@ -184,7 +194,7 @@ def overview(stored: dict) -> str:
         apart += sum(sum(row["declined"].values()) for row in found)
         worst = max(row["checks"]["autograd"]["worst"] for row in found)
         family = stored["families"][about["family"]]
-        rows.append((Markup(link + more), family, *counts, f"{worst:.0e}", apart))
+        rows.append((Markup(link + more), family, *counts, error(worst), apart))
     return table(headers, rows, "Every operation of the reference", "bp-operators", "bp-filter")
 
 

@@ -54,10 +54,15 @@ def count(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def reading_minutes(doctree: nodes.document) -> int:
-    """Minutes for the prose and the code of a page, rounded up."""
+    """Minutes for the prose and the code of a page, rounded up.
+
+    A line of code that stood on the page before is recognised and not read again, as in a program
+    that is shown with a mistake and without.
+    """
     prose = sum(len(re.findall(r"\w+", p.astext())) for p in doctree.findall(nodes.paragraph))
-    code = sum(block.astext().count("\n") + 1 for block in doctree.findall(nodes.literal_block))
-    return math.ceil(prose / WORDS_A_MINUTE + code / LINES_OF_CODE_A_MINUTE)
+    blocks = doctree.findall(nodes.literal_block)
+    code = {line.strip() for block in blocks for line in block.astext().splitlines()} - {""}
+    return math.ceil(prose / WORDS_A_MINUTE + len(code) / LINES_OF_CODE_A_MINUTE)
 
 
 def setup(app: Sphinx) -> dict:

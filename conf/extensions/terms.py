@@ -18,7 +18,7 @@ GLOSSARY = ROOT / "book" / "reference" / "glossary.md"
 # Terms are linked in sentences: not in a title, a link, code, or what is strong already.
 SENTENCES = (nodes.paragraph,)
 # Where a term is only a part of another expression: what stands before it, and what behind.
-NO_TERM_AFTER = ("square", "cube", "left", "right", "cutting")
+NO_TERM_AFTER = ("square", "cube", "left", "right", "cutting", "beyond the")
 NO_TERM_BEFORE = ("case",)
 NOT_IN = (nodes.literal, nodes.reference, addnodes.pending_xref, nodes.math, nodes.title)
 

@@ -34,10 +34,13 @@ WORDS |= {"sees": "bp-sees", "warns": "bp-sees"}
 
 
 class TruthTable(SphinxDirective):
-    """The table of that name; ``:rows: a; b`` and ``:columns: c; d`` select."""
+    """The table of that name; ``:rows: a; b`` and ``:columns: c; d`` select.
+
+    With ``:link: prefix-`` the name of each row leads to its section, labelled ``prefix-its-name``.
+    """
 
     required_arguments = 1
-    option_spec = {"rows": directives.unchanged_required, "columns": directives.unchanged_required}
+    option_spec = dict.fromkeys(("rows", "columns", "link"), directives.unchanged_required)
 
     def run(self) -> list[nodes.Node]:
         name = self.arguments[0]
@@ -50,13 +53,19 @@ class TruthTable(SphinxDirective):
         report(name, rows, version, self.get_location())
         columns = self._chosen("columns", found["columns"])
         cells = [
-            (Markup(f"<code>{escape(row)}</code>"), *(cell(rows[row][c]) for c in columns))
+            (self._named(row), *(cell(rows[row][c]) for c in columns))
             for row in self._chosen("rows", rows)
         ]
         caption = f"{found['title']}, measured with torch {version}"
         headers = (found["row"], *columns)
         filtered = [] if "rows" in self.options else ["bp-filter"]
         return [raw(table(headers, cells, caption, "bp-truth", *filtered))]
+
+    def _named(self, row: str) -> Markup:
+        named = f"<code>{escape(row)}</code>"
+        if "link" in self.options:
+            named = f'<a href="#{self.options["link"]}{nodes.make_id(row)}">{named}</a>'
+        return Markup(named)
 
     def _chosen(self, option: str, known) -> list[str]:
         if option not in self.options:

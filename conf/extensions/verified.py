@@ -199,6 +199,13 @@ def _folded(summary: str, shown: str, *classes: str) -> str:
     return f'<details class="{css}"><summary>{escape(summary)}</summary>{shown}</details>'
 
 
+def _shapes(shapes: list[str]) -> str:
+    """The shapes of a group; a list of several is broken between them and not inside of one."""
+    if len(shapes) < 2:
+        return "".join(shapes) or "–"
+    return ", ".join(shape.replace(" ", "\u00a0") for shape in shapes)
+
+
 def _row(group: list[dict]) -> tuple:
     worst = max(group, key=lambda c: -1 if c["max_abs"] is None else c["max_abs"])
     times = f" (×\u00a0{len(group)})" if len(group) > 1 else ""
@@ -208,7 +215,7 @@ def _row(group: list[dict]) -> tuple:
     return (
         Markup(f"<code>{escape(_name(worst))}</code>{times}"),
         worst["kind"],
-        ", ".join(shapes) or "–",
+        _shapes(list(shapes)),
         _number(worst["max_abs"]),
         _allowed(worst["atol"], worst["rtol"]),
         moved,

@@ -74,8 +74,10 @@ def test_reading_time_counts_prose_and_code():
     page += nodes.title("", "not counted " * 500)
     page += nodes.paragraph("", "word " * reading.WORDS_A_MINUTE)
     assert reading.reading_minutes(page) == 1
-    code = "\n".join(["line"] * reading.LINES_OF_CODE_A_MINUTE)
+    code = "\n".join(f"line {number}" for number in range(reading.LINES_OF_CODE_A_MINUTE))
     page += nodes.literal_block(code, code)
+    assert reading.reading_minutes(page) == 2
+    page += nodes.literal_block(code, f"\n  {code}")  # read before
     assert reading.reading_minutes(page) == 2
     page += nodes.paragraph("", "one")
     assert reading.reading_minutes(page) == 3
