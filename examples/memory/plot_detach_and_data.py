@@ -15,6 +15,8 @@ where it removes one term of the product rule. Look at the bars that outgrow the
 # Five ways to get a tensor without history out of ``x``. Each is then changed: is ``x`` changed
 # with it, and does the counter of ``x`` know?
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -58,7 +60,8 @@ for text, door in doors.items():
         print(f"{text:19} {np.round(x.grad.numpy(), 3)}")
     except RuntimeError as error:
         assert "modified by an inplace operation" in str(error)
-        print(f"{text:19} {type(error).__name__}: {str(error).split(' Hint')[0]}")
+        said = textwrap.shorten(f"{type(error).__name__}: {error}", 64, placeholder=" ...")
+        print(f"{text:19} {said}")
 
 # %%
 # By hand: the right gradient and the wrong one

@@ -16,6 +16,8 @@ at the last comparison.
 # Each takes a 2 by 3 matrix ``x``. Guess, before reading on, which of them can run backward
 # twice.
 
+import textwrap
+
 import torch
 
 torch.manual_seed(0)
@@ -86,7 +88,7 @@ try:
     print(node._saved_result)
 except RuntimeError as error:
     assert "saved tensors after they have already been freed" in str(error)
-    print(type(error).__name__, error, sep=": ")
+    print(textwrap.fill(f"{type(error).__name__}: {error}", 80))
 
 # %%
 # Three ways to keep them
