@@ -151,7 +151,8 @@ def sentences(result: dict) -> Iterable[str]:
             yield f"{said}, {cases(times)}: {reason}."
     for reason, times in _sum(row["differs"] for row in rows).items():
         check, _, why = reason.partition(": ")
-        yield f"**{CHECKS[check].capitalize()} disagrees** with the rule in {cases(times)}: {why}."
+        verb = "disagree" if CHECKS[check].endswith("s") else "disagrees"
+        yield f"**{CHECKS[check].capitalize()} {verb}** with the rule in {cases(times)}: {why}."
     for check, title in CHECKS.items():
         skipped = _sum(row["checks"][check]["skipped"] for row in rows)
         told = {reason.partition(": ")[2] for row in rows for reason in row["differs"]}
