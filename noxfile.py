@@ -117,7 +117,9 @@ def browser(session: nox.Session) -> None:
     if "--lighthouse" in session.posargs:
         run(session, "tests/browser/lighthouse.py", name="browser")
         return
-    run(session, "-m", "pytest", "tests/browser", *session.posargs, name="browser")
+    # Each core drives a browser of its own; another -n among the arguments counts instead.
+    command = ["-m", "pytest", "tests/browser", "-n", "auto", "--maxprocesses", "4"]
+    run(session, *command, *session.posargs, name="browser")
 
 
 @nox.session(venv_backend="none")
