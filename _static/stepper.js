@@ -5,6 +5,11 @@
 
   const WAIT = 1100; // milliseconds between two steps that play by themselves
 
+  const still = () => window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+
+  const joined = (words) =>
+    words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : words.join("");
+
   // One drawing, and the list of what happened over it.
   class View {
     constructor(root, said) {
@@ -29,6 +34,36 @@
         this.edges.get(part.dataset.edge).push(part);
       }
       this.marked = new Map(); // each part of the drawing that is marked, with its classes
+      this.selected = new Set(); // the boxes of a line of code
+    }
+
+    // A line of the script this is a drawing of, where the page shows it.
+    lineAt(number) {
+      return number ? document.getElementById(`${this.root.dataset.code}-${number}`) : null;
+    }
+
+    // The line that recorded the node of this step, and the one that started the pass it is in.
+    get lines() {
+      const { now } = this;
+      return [this.lineAt(now?.dataset.line), this.lineAt(now?.parentElement.dataset.line)];
+    }
+
+    // What each line of code on the page recorded: steps of the forward pass.
+    recordedByLine() {
+      const found = new Map();
+      for (const item of this.items.slice(0, this.phases[0]?.length)) {
+        const line = this.lineAt(item.dataset.line);
+        if (!line) continue;
+        if (!found.has(line)) found.set(line, []);
+        found.get(line).push(item);
+      }
+      return found;
+    }
+
+    select(items) {
+      for (const box of this.selected) box.classList.remove("bp-selected");
+      this.selected = new Set(items.map((item) => this.boxOf(item)).filter(Boolean));
+      for (const box of this.selected) box.classList.add("bp-selected");
     }
 
     // A box stands for one node, or where the drawing is folded for all from one to another.
@@ -60,6 +95,7 @@
       const { items, said } = this;
       const at = phase < 0 || !this.phases[phase] ? -1 : this.itemAt(phase, offset);
       this.now = items[at];
+      this.select([]);
       this.mark(phase, at);
       said.replaceChildren();
       if (!this.now) {
@@ -72,6 +108,20 @@
       said.append(where, ...this.now.cloneNode(true).childNodes);
       const formula = this.formulas.get(this.now.dataset.rule);
       if (formula) said.append(" Its rule is ", formula.cloneNode(true));
+      this.sayLines();
+    }
+
+    sayLines() {
+      const [made, called] = this.lines;
+      const parts = [];
+      if (made) parts.push(linkTo(made), called ? ", which recorded it" : "");
+      if (made && called) parts.push(", and ");
+      if (called) parts.push(linkTo(called), ", which runs it");
+      if (parts.length === 0) return;
+      const where = document.createElement("span");
+      where.className = "bp-to-lines";
+      where.append(" See ", ...parts, ".");
+      this.said.append(where);
     }
 
     // What is marked now is compared with what was: so a large drawing changes in few places.
@@ -109,6 +159,73 @@
       }
     }
   }
+
+  // A line of code on the page, by the number that its name ends in.
+  const numberOf = (line) => line.id.slice(line.id.lastIndexOf("-") + 1);
+
+  function linkTo(line) {
+    const link = document.createElement("a");
+    link.href = `#${line.id}`;
+    link.textContent = `line ${numberOf(line)}`;
+    return link;
+  }
+
+  // The lines of code of the page: which of them recorded nodes, and which the step shown is about.
+  const code = {
+    recorded: new Map(), // each line that recorded nodes: in which views, and there which steps
+    marked: new Set(),
+
+    add(stepper) {
+      for (const view of stepper.views) {
+        for (const [line, items] of view.recordedByLine()) {
+          if (!this.recorded.has(line)) this.open(line);
+          this.recorded.get(line).push({ stepper, view, items });
+        }
+      }
+    },
+
+    // Makes a line a button: focus marks what it recorded, and pressing it leads there.
+    open(line) {
+      this.recorded.set(line, []);
+      line.classList.add("bp-recorded");
+      line.tabIndex = 0;
+      line.setAttribute("role", "button");
+      line.title = "Show the nodes that this line recorded";
+      line.addEventListener("focus", () => this.select(line));
+      line.addEventListener("click", () => this.goTo(line));
+      line.addEventListener("keydown", (event) => {
+        if (event.key !== "Enter" && event.key !== " ") return;
+        event.preventDefault(); // the page would scroll
+        this.goTo(line);
+      });
+    },
+
+    select(line) {
+      const shown = this.recorded.get(line);
+      for (const stepper of steppers.values()) {
+        stepper.select(line, shown.filter((each) => each.stepper === stepper));
+      }
+      this.mark([line], []);
+    },
+
+    goTo(line) {
+      if (!window.getSelection().isCollapsed) return; // somebody copies the line
+      this.select(line);
+      const [{ stepper, view, items }] = this.recorded.get(line);
+      stepper.keepInSight(view.boxOf(items[0]));
+    },
+
+    mark(made, called) {
+      for (const line of this.marked) {
+        line.classList.remove("bp-made", "bp-called");
+        line.removeAttribute("aria-current");
+      }
+      for (const line of made) line.classList.add("bp-made");
+      for (const line of called) line.classList.add("bp-called");
+      this.marked = new Set([...made, ...called]);
+      for (const line of this.marked) line.setAttribute("aria-current", "step");
+    },
+  };
 
   // The bar of buttons of one drawing, or of several that are stepped through together.
   class Stepper {
@@ -217,7 +334,26 @@
       this.range.value = String(to);
       this.range.setAttribute("aria-valuetext", name || "not begun");
       this.share.href = `#${this.root.id}:${to}`;
+      if (to > 0 || byReader) this.markLines();
       if (byReader) this.keepInSight(this.views[0].boxOf(this.views[0].now));
+    }
+
+    markLines() {
+      const lines = this.views.map((view) => view.lines);
+      const [made, called] = [0, 1].map((which) => lines.map((pair) => pair[which]).filter(Boolean));
+      code.mark(made, called);
+    }
+
+    // The nodes that a line recorded, in each drawing that has some; elsewhere none.
+    select(line, shown) {
+      this.pause();
+      for (const view of this.views) view.select([]);
+      for (const { view, items } of shown) {
+        view.select(items);
+        const names = items.map((item) => item.querySelector("code").textContent);
+        view.said.replaceChildren(linkTo(line), ` recorded ${joined(names)}: marked in the drawing.`);
+        view.said.firstElementChild.textContent = `Line ${numberOf(line)}`;
+      }
     }
 
     // A drawing larger than the window scrolls along, within its frame and with the page.
@@ -229,8 +365,7 @@
       const low = Math.min(window.innerHeight, bar.top < window.innerHeight ? bar.top : Infinity);
       const aside = left >= frame.left && right <= frame.right;
       if (top >= 0 && bottom <= low && aside) return;
-      const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-      box.scrollIntoView({ block: "center", inline: "nearest", behavior: still ? "instant" : "smooth" });
+      box.scrollIntoView({ block: "center", inline: "nearest", behavior: still() ? "instant" : "smooth" });
     }
 
     copy() {
@@ -248,7 +383,9 @@
   const steppers = new Map();
   for (const root of document.querySelectorAll(".bp-stepper")) {
     try {
-      steppers.set(root.id, new Stepper(root));
+      const stepper = new Stepper(root);
+      steppers.set(root.id, stepper);
+      code.add(stepper);
     } catch (error) {
       // The drawing and the list stand, and say so; the bar would do nothing.
       root.classList.remove("bp-live");

@@ -17,7 +17,7 @@ from docutils.utils import new_document
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-from . import sidecar
+from . import code_lines, sidecar
 from .observed import ObservedDirective
 
 # What sphinx-gallery writes between two blocks of a page.
@@ -50,6 +50,7 @@ class Embed(ObservedDirective):
         text = "\n".join(_chosen(block, self.options.get("show", "both")) for block in cells[title])
         frame = nodes.container(classes=["bp-embed"])
         frame += self._parsed(text, str(page))
+        code_lines.number(self.env, frame, script, code_lines.line_of_cell(script, title))
         frame += self._source(script)
         return [frame]
 

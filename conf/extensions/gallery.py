@@ -89,6 +89,7 @@ def scrape(block, block_vars: dict, gallery_conf: dict) -> str:
             shown += f"\n.. backward-table:: {name}\n   :graph: {number}\n"
     del last
     lines = range(block.lineno, block.lineno + block.content.count("\n") + 1)
+    _current.passed(lines[-1])
     if any(comparison.line in lines for comparison in _current.ledger):
         shown += f"\n.. verified:: {name}\n   :lines: {lines[0]}-{lines[-1]}\n"
     return shown

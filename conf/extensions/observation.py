@@ -3,6 +3,7 @@
 Observation changes no result: what a script prints and computes is the same without it.
 """
 
+import ast
 import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from . import gates, sidecar
 from .comparison import Comparison, Replay
 from .ledger import Ledger, watch
 from .replay import replay
+from .running import RunningLines
 
 # A script that trains runs thousands of passes, and a page shows a few: so many are recorded from
 # the start, and from each drawing on.
@@ -44,6 +46,7 @@ class Observation:
         self._recording = None
         self._most = MOST_PASSES
         self._open = ExitStack()
+        self._running = RunningLines(str(script))
 
     def start(self) -> None:
         """Begin to watch.  Must be paired with :meth:`finish`, or :meth:`abandon`."""
@@ -57,6 +60,8 @@ class Observation:
 
         recorder = backwardpass.record(names, only=is_wanted, values=True)
         self._recording = self._open.enter_context(recorder)
+        self._open.callback(self._running.stop)
+        self._running.start()
 
     def abandon(self) -> None:
         """Stop watching, and leave everything as it was."""
@@ -67,8 +72,16 @@ class Observation:
         graph = backwardpass.trace(node, names=names)
         self._graphs.append(graph)
         self._most = len(self._recording.passes) + MOST_PASSES
-        self.drawings.append({"title": title, "line": line, "graph": graph.as_dict()})
+        # The line that recorded each node; of another engine's nothing is known.
+        lines = [self._running.at(number) for number in graph.sequence_numbers()]
+        drawing = {"title": title, "line": line, "graph": graph.as_dict(), "lines": lines}
+        self.drawings.append(drawing)
         return len(self.drawings)
+
+    def passed(self, line: int) -> None:
+        """After a block that ends on ``line``: follow its lines no further than drawings need."""
+        if line >= last_shown(self.source):
+            self._running.stop()
 
     def finish(self, *, completed: bool = True) -> dict:
         """Stop watching, replay, and return what is stored and shown, as plain JSON data.
@@ -122,6 +135,20 @@ class RunningScript(Mapping):
 
     def __len__(self) -> int:
         return len(self._variables())
+
+
+def last_shown(source: str) -> int:
+    """The line of the last expression whose value a page may draw; 0 where there is none.
+
+    >>> last_shown("x = f()\\nx.grad_fn\\nprint(x)")
+    2
+    """
+    shown = (
+        statement.end_lineno
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Call)
+    )
+    return max(shown, default=0)
 
 
 def run(script: Path, source: str | None = None) -> tuple[dict, Exception | None]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from html import escape
 from itertools import zip_longest
 
-from . import mathematics, node_rules
+from . import code_lines, mathematics, node_rules
 
 # A list longer than this is not printed below a drawing: nobody steps through it.
 MOST_STEPS = 400
@@ -39,6 +39,7 @@ class Phase:
 
     title: str
     items: list[str] = field(default_factory=list)
+    line: int | None = None  # of the script, which started it
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class View:
 
     @property
     def identity(self) -> str:
-        script = self.name.rpartition("/")[2].removeprefix("plot_").replace("_", "-")
-        return f"{script}-{self.number}"
+        return f"{code_lines.stem(self.name)}-{self.number}"
 
 
 def view(name: str, number: int, observed: dict, source: str, svg: str) -> View:
@@ -110,7 +110,8 @@ def stepper(views: list[View], again: int = 1, href: Callable[[str], str] = str)
 def _shown(view: View, titled: bool, href: Callable[[str], str]) -> str:
     title = f'<p class="bp-view-title">{escape(view.title)}</p>' if titled else ""
     return (
-        f'<div class="bp-view" data-recording="{escape(view.name)} {view.number}">{title}{view.svg}'
+        f'<div class="bp-view" data-recording="{escape(view.name)} {view.number}" '
+        f'data-code="{escape(code_lines.prefix(view.name))}">{title}{view.svg}'
         f'<div class="bp-told"><p class="bp-without">{WITHOUT}</p>'
         f"{''.join(map(_listed, view.phases))}{_rules(view, href)}</div></div>"
     )
@@ -169,7 +170,9 @@ def view_count(views: list[View]) -> str:
 
 def _listed(phase: Phase) -> str:
     items = "".join(phase.items)
-    return f'<p class="bp-phase-title">{escape(phase.title)}</p><ol class="bp-steps">{items}</ol>'
+    line = "" if phase.line is None else f' data-line="{phase.line}"'
+    title = f'<p class="bp-phase-title">{escape(phase.title)}</p>'
+    return f'{title}<ol class="bp-steps"{line}>{items}</ol>'
 
 
 def _item(
@@ -179,6 +182,7 @@ def _item(
     arrived: list[str] = (),
     freed: bool = False,
     rule: str = "",
+    line: int | None = None,
 ) -> str:
     """One step; its sentences are HTML, what comes from a script in them escaped."""
     about = "" if node is None else f' data-node="{node}"'
@@ -186,7 +190,8 @@ def _item(
     came = f' data-from="{" ".join(arrived)}"' if arrived else ""
     gone = " data-freed" if freed else ""
     applies = f' data-rule="{escape(rule)}"' if rule else ""
-    return f"<li{about}{sent}{came}{gone}{applies}>{' '.join(sentences)}</li>"
+    stands = "" if line is None else f' data-line="{line}"'
+    return f"<li{about}{sent}{came}{gone}{applies}{stands}>{' '.join(sentences)}</li>"
 
 
 # --- The forward pass ----------------------------------------------------------------------------
@@ -200,7 +205,7 @@ def _forward(drawing: dict, source: str) -> Phase:
     made_by = assignments(source)
     for index in drawing.get("recorded", ()):
         node = nodes[index]
-        line = _line_of(node, made_by, drawing["line"])
+        line = _line(drawing, index) or _line_of(node, made_by, drawing["line"])
         by = f" by <code>{escape(lines[line - 1].strip())}</code>" if line else ""
         said = [f"{_name(node)} is recorded{by}."]
         if node["saved"]:
@@ -210,8 +215,14 @@ def _forward(drawing: dict, source: str) -> Phase:
         targets = [edge["target"] for edge in node["edges"] if edge["target"] is not None]
         if targets:
             said.append(f"Its edges lead to {_joined(_name(nodes[t]) for t in targets)}.")
-        phase.items.append(_item(index, list(_edges(node)), said))
+        phase.items.append(_item(index, list(_edges(node)), said, line=line))
     return phase
+
+
+def _line(drawing: dict, index: int | None) -> int | None:
+    """The line that recorded a node of the drawing, as it was observed."""
+    lines = drawing.get("lines")
+    return lines[index] if lines and index is not None else None
 
 
 def assignments(source: str) -> dict[str, list[int]]:
@@ -232,7 +243,10 @@ def assignments(source: str) -> dict[str, list[int]]:
 
 
 def _line_of(node: dict, made_by: dict[str, list[int]], drawn_on: int) -> int | None:
-    """The last line before the drawing that binds the name of the node's result."""
+    """The last line before the drawing that binds the name of the node's result.
+
+    So the lines of an engine are found that PyTorch does not count the nodes of.
+    """
     if node["kind"] == "accumulate" or not node["label"]:
         return None
     before = [line for line in made_by.get(node["label"], ()) if line <= drawn_on]
@@ -250,17 +264,18 @@ def _backward(drawing: dict, passes: list[dict]) -> Iterator[Phase]:
         options = [name for name in ("retain_graph", "create_graph") if recorded[name]]
         if options:
             title += f" ({', '.join(options)})"
-        phase = Phase(title)
+        phase = Phase(title, line=recorded["line"])
         senders: dict[int, list[tuple[int, int]]] = {}
         for step in recorded["steps"]:
-            phase.items.append(_ran(recorded["graph"]["nodes"], step, same, senders))
+            item = _ran(recorded["graph"]["nodes"], step, same, senders, drawing)
+            phase.items.append(item)
         if recorded["error"]:
             told = recorded["error"].strip().splitlines()[0]
             phase.items.append(_item(None, [], [f"It raises: {escape(told)}"]))
         yield phase
 
 
-def _ran(nodes: list[dict], step: dict, same: dict[str, int], senders: dict) -> str:
+def _ran(nodes: list[dict], step: dict, same: dict, senders: dict, drawing: dict) -> str:
     """What one node received, sent on, let go of and wrote."""
     node = nodes[step["node"]]
     shown = same.get(str(step["node"]))
@@ -282,7 +297,8 @@ def _ran(nodes: list[dict], step: dict, same: dict[str, int], senders: dict) -> 
     edges = [] if shown is None else [f"{shown}-{place}" for place in _places(node)]
     arrived = [f"{same[str(sender)]}-{place}" for sender, place in came_from if str(sender) in same]
     rule = node["name"] if node_rules.rule_of(node["name"]) else ""
-    return _item(shown, edges, said, arrived, bool(step.get("freed")), rule)
+    freed, line = bool(step.get("freed")), _line(drawing, shown)
+    return _item(shown, edges, said, arrived, freed, rule, line)
 
 
 def _sent(nodes: list[dict], node: dict) -> str:

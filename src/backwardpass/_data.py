@@ -258,6 +258,25 @@ class Graph:
         numbered = [(key[0], i) for i, key in enumerate(self._keys) if key[0] != "leaf"]
         return tuple(index for _, index in sorted(numbered))
 
+    def sequence_numbers(self) -> tuple[int | None, ...]:
+        """List the numbers PyTorch counted the nodes by as it recorded them, in each thread.
+
+        Returns
+        -------
+        tuple of int or None
+            One for each of ``Graph.nodes``; ``None`` for a leaf's, which is not counted. Empty for
+            a graph that was read back with :meth:`from_dict`, and for another engine's.
+
+        Examples
+        --------
+        >>> import torch, backwardpass
+        >>> x = torch.ones(2, requires_grad=True)
+        >>> last, first, leaf = backwardpass.trace(x.exp().sin()).sequence_numbers()
+        >>> last - first, leaf
+        (1, None)
+        """
+        return tuple(None if key[0] == "leaf" else key[0] for key in self._keys)
+
     def memory(self) -> "Memory":
         """Count the bytes the graph keeps alive: by node, in total, and parameters apart.
 

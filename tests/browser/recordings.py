@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -17,6 +17,8 @@ class Step:
     shapes: tuple[str, ...] = ()
     numbers: tuple[float, ...] = ()
     error: str = ""
+    made: str = ""  # the line of code that recorded the node, as pages name it
+    called: str = ""  # ... and the one that started the pass
 
     def missing_from(self, text: str) -> list[str]:
         """What a reader does not find in ``text``, which stands where the step is told."""
@@ -33,17 +35,24 @@ class Step:
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
-def recording(book: Path, name: str) -> tuple[dict, int]:
-    """What was observed behind a drawing, named by its script and number, and that number."""
+def recording(book: Path, name: str) -> tuple[dict, int, str]:
+    """What was observed behind a drawing, named by its script and number, and these two."""
     script, number = name.split()
     found = book / "book/gallery" / f"{script}.observed.json"
-    return json.loads(found.read_text("utf-8")), int(number)
+    return json.loads(found.read_text("utf-8")), int(number), script
 
 
-def phases(observed: dict, number: int) -> list[list[Step]]:
+def line(script: str, number: int | None) -> str:
+    """A line of a script, as pages name it."""
+    name = script.rpartition("/")[2].removeprefix("plot_").replace("_", "-")
+    return f"line-{name}-{number}" if number else ""
+
+
+def phases(observed: dict, number: int, script: str) -> list[list[Step]]:
     """Every step over the n-th drawing: the forward pass, then up to three backward passes."""
     drawing = observed["drawings"][number - 1]
     nodes = drawing["graph"]["nodes"]
+    lines = drawing["lines"] or [None] * len(nodes)
     found = [
         [
             Step(
@@ -51,6 +60,7 @@ def phases(observed: dict, number: int) -> list[list[Step]]:
                 nodes[index]["label"] or "",
                 index,
                 frozenset(edges_of(nodes[index], index)),
+                made=line(script, lines[index]),
             )
             for index in drawing["recorded"]
         ]
@@ -59,9 +69,18 @@ def phases(observed: dict, number: int) -> list[list[Step]]:
         ran = observed["passes"][int(which)]
         nodes = ran["graph"]["nodes"]
         steps = [backward(nodes[step["node"]], step, same) for step in ran["steps"]]
+        steps = [
+            replace(
+                step,
+                made=line(script, None if step.box is None else lines[step.box]),
+                called=line(script, ran["line"]),
+            )
+            for step in steps
+        ]
         if ran["error"]:
             first = ran["error"].strip().splitlines()[0]
-            steps.append(Step("", "", None, frozenset(), error=first))
+            called = line(script, ran["line"])
+            steps.append(Step("", "", None, frozenset(), error=first, called=called))
         found.append(steps)
     return [steps for steps in found if steps]
 

@@ -12,7 +12,7 @@ STATE = """root => {
   const said = [...root.querySelectorAll('.bp-said')];
   const views = [...root.querySelectorAll('.bp-view')].map((view, i) => {
     const words = said[i].cloneNode(true);
-    words.querySelectorAll('.bp-formula').forEach(formula => formula.remove());
+    words.querySelectorAll('.bp-formula, .bp-to-lines').forEach(part => part.remove());
     const boxes = selector => [...view.querySelectorAll(selector)].map(box => box.dataset.node);
     const edges = selector =>
       [...new Set([...view.querySelectorAll(selector)].map(edge => edge.dataset.edge))];
@@ -24,13 +24,19 @@ STATE = """root => {
       arrived: edges('svg .bp-line.bp-in[data-edge]'),
     };
   });
+  const lines = name => [...document.querySelectorAll(`.${name}`)].map(({id}) => id).sort();
   return {
-    views,
+    views, made: lines('bp-made'), called: lines('bp-called'),
+    to: [...root.querySelectorAll('.bp-to-lines a')].map(link => link.hash.slice(1)).sort(),
     at: Number(root.querySelector('input[type=range]').value),
     x: next.x + next.width / 2, y: next.y + next.height / 2,
     seen: bar.top >= 0 && bar.bottom <= window.innerHeight + 1,
   };
 }"""
+
+
+# The lines of code that the page names.
+THERE = "() => [...document.querySelectorAll('[id^=\"line-\"]')].map(({id}) => id)"
 
 
 def with_markup(markup):
@@ -56,6 +62,19 @@ def wrong_with(step: recordings.Step, state: dict) -> list[str]:
     return found
 
 
+def wrong_lines(steps: list[recordings.Step], state: dict, there: set[str]) -> list[str]:
+    """How the lines of code that are marked differ from those recorded, where the page has them."""
+    found = []
+    for which in ("made", "called"):
+        lines = sorted({getattr(step, which) for step in steps} & there)
+        if state[which] != lines:
+            found.append(f"marks as {which} {state[which]} and not {lines}")
+    linked = sorted(x for step in steps for x in (step.made, step.called) if x in there)
+    if state["to"] != linked:
+        found.append(f"links to {state['to']} and not to {linked}")
+    return found
+
+
 def stands_for(box: str, node: int) -> bool:
     first, _, last = box.partition("-")
     return int(first) <= node <= int(last or first)
@@ -66,6 +85,7 @@ def walk(root, expected: list[list[recordings.Step]], press) -> list[str]:
     found = []
     root.scroll_into_view_if_needed()
     state = root.evaluate(STATE)
+    there = set(root.evaluate(THERE))
     for at, steps in enumerate(expected, start=1):
         press(state)
         state = root.evaluate(STATE)
@@ -74,6 +94,7 @@ def walk(root, expected: list[list[recordings.Step]], press) -> list[str]:
             wrong.append("the bar is out of sight")
         for step, shown in zip(steps, state["views"], strict=True):
             wrong += wrong_with(step, shown)
+        wrong += wrong_lines(steps, state, there)
         found += [f"step {at} ({steps[0].name}): {each}" for each in wrong]
     press(state)  # nothing comes after the end
     if root.evaluate(STATE)["at"] != len(expected):
@@ -120,29 +141,37 @@ def test_another_recording_is_noticed(page, address, book):
     name = root.query_selector(".bp-view").get_attribute("data-recording")
 
     def walked(change) -> list[str]:
-        observed, number = recordings.recording(book, name)
-        change(observed["passes"][int(next(iter(observed["drawings"][number - 1]["passes"])))])
+        observed, number, script = recordings.recording(book, name)
+        drawing = observed["drawings"][number - 1]
+        change(observed["passes"][int(next(iter(drawing["passes"])))], drawing)
         page.keyboard.press("Home")
-        expected = recordings.together([recordings.phases(observed, number)])
+        expected = recordings.together([recordings.phases(observed, number, script)])
         return walk(root, expected, lambda _: page.keyboard.press("ArrowRight"))
 
     root.query_selector("input[type=range]").focus()
-    assert walked(lambda ran: None) == []
+    assert walked(lambda ran, drawing: None) == []
 
-    def other_number(ran):
+    def other_number(ran, _):
         step = next(s for s in reversed(ran["steps"]) if s["values"] and s["values"][0])
         step["values"][0][0] += 0.01
 
-    def other_name(ran):
+    def other_name(ran, _):
         ran["graph"]["nodes"][1]["name"] = "CosBackward1"
 
-    def other_order(ran):
+    def other_order(ran, _):
         ran["steps"].reverse()
 
-    def other_shape(ran):
+    def other_shape(ran, _):
         ran["steps"][0]["cotangents"][0]["shape"] = [7, 3]
 
-    for change in (other_number, other_name, other_order, other_shape):
+    def other_line(_, drawing):
+        drawing["lines"][0] -= 1
+
+    def other_call(ran, _):
+        ran["line"] -= 1
+
+    changes = (other_number, other_name, other_order, other_shape, other_line, other_call)
+    for change in changes:
         assert walked(change), f"{change.__name__} was not noticed"
 
 
@@ -270,3 +299,42 @@ def test_two_thousand_nodes(page, address, html):
     }""")
     print(f"a step among {nodes} nodes: {', '.join(f'{t:.0f}' for t in took)} ms")
     assert took[2] < 100
+
+
+@with_markup("data-code=")
+def test_lines_of_code_show_what_they_recorded(page, address, book, page_name):
+    """By the Tab key and by mouse, a line that recorded nodes marks these, and says so."""
+    page.goto(address + page_name)
+    there = set(page.evaluate(THERE))
+    wanted: dict[str, dict[str, list]] = {}
+    for view in page.query_selector_all(".bp-stepper .bp-view"):
+        name = view.get_attribute("data-recording")
+        for step in recordings.phases(*recordings.recording(book, name))[0]:
+            if step.made in there:
+                wanted.setdefault(step.made, {}).setdefault(name, []).append(step)
+    marked = page.evaluate("() => [...document.querySelectorAll('.bp-recorded')].map(e => e.id)")
+    assert sorted(marked) == sorted(wanted)
+    for at, (line, shown) in enumerate(sorted(wanted.items())):
+        button = page.locator(f"#{line}")
+        # Every other one by its key: what is focused is marked, what is pressed is led to.
+        if at % 2:
+            button.focus()
+            page.keyboard.press("Enter")
+        else:
+            button.click(position={"x": 20, "y": 8})
+        found = page.evaluate("""() => Object.fromEntries(
+          [...document.querySelectorAll('.bp-stepper')].flatMap(root =>
+            [...root.querySelectorAll('.bp-view')].map((view, i) => [view.dataset.recording, [
+              root.querySelectorAll('.bp-said')[i].textContent,
+              [...view.querySelectorAll('.bp-selected')].map(box => box.dataset.node),
+            ]])))""")
+        for name, steps in shown.items():
+            said, boxes = found[name]
+            assert said.startswith(f"Line {line.rpartition('-')[2]} recorded ")
+            assert all(step.name in said for step in steps)
+            nodes = {step.box for step in steps}
+            assert all(any(stands_for(box, node) for node in nodes) for box in boxes), (line, boxes)
+            assert boxes
+        others = [name for name, (_, boxes) in found.items() if boxes and name not in shown]
+        assert not others
+    assert not page.complaints
