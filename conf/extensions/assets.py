@@ -12,17 +12,16 @@ from . import sidecar
 
 STATIC = sidecar.ROOT / "_static"
 
-# Part of an asset's name: what a page has that needs it, or None where no page does.
+# Part of an asset's name: what a page has that needs it, one of several, or None: no page does.
 NEEDED_BY = {
     "sg_gallery": None,
     "sg-tags": None,
     "exercise.css": None,
-    "filter.js": "bp-filter",
+    "filter.js": ("bp-filter", 'class="bp-claims'),
     "mystnb.": 'class="cell ',
     "sphinx-design": "sd-",
     "design-tabs": "sd-tab-set",
     "answers.js": 'class="bp-answer',
-    "claims.js": 'class="bp-claims',
     "messages.js": 'class="bp-messages',
     "stepper.js": 'class="bp-stepper',
     "katex": 'class="katex',
@@ -40,7 +39,11 @@ def drop_unused(app: Sphinx, pagename: str, template: str, context: dict, doctre
 
 def _needed(name: str, body: str) -> bool:
     marks = [mark for part, mark in NEEDED_BY.items() if part in name]
-    return all(mark is not None and mark in body for mark in marks)
+    return all(any(one in body for one in _listed(mark)) for mark in marks)
+
+
+def _listed(mark: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return () if mark is None else (mark,) if isinstance(mark, str) else mark
 
 
 def _digest() -> str:

@@ -360,5 +360,4 @@ def setup(app: Sphinx) -> dict:
     app.connect("env-check-consistency", check)
     app.connect("doctree-resolved", put_places)
     # `extensions.assets` asks for it only where a page has a list.
-    app.add_js_file("claims.js", defer="")
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import indent
 
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.util import logging
 from sphinx_gallery import gen_gallery
 
@@ -184,7 +185,26 @@ def _forget(script: Path) -> None:
             image.unlink()
 
 
+def parts(contents: str) -> list[str]:
+    """The parts of the gallery, in the order of a table of contents.
+
+    >>> parts("- glob: gallery/graph/plot_*\\n- glob: gallery/engine/plot_*")
+    ['graph', 'engine']
+    """
+    return re.findall(r"^\s*- glob: gallery/(\w+)/", contents, re.MULTILINE)
+
+
+def order(app: Sphinx, config: Config) -> None:
+    """Let the gallery's own page list its parts as the table of contents does."""
+    listed = parts((sidecar.CONF / "_toc.yml").read_text("utf-8"))
+    folders = [f"../{sidecar.EXAMPLES.name}/{part}" for part in listed]
+    # A part that the contents lack is reported as a page that is in none of them.
+    config.sphinx_gallery_conf["subsection_order"] = [*folders, "*"]
+
+
 def setup(app: Sphinx) -> dict:
+    # sphinx-gallery reads its settings at priority 10.
+    app.connect("config-inited", order, priority=5)
     # Every build would import Matplotlib, half of the time a build takes that changes nothing;
     # the scraper imports it when there is a script to run.
     gen_gallery._import_matplotlib = lambda: None

@@ -5,14 +5,13 @@ That a wrong row fails a build is shown in ``test_everything_wrong.py``.
 
 import json
 import re
-import subprocess
 import types
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from docutils import nodes
-from extensions import claims, mathematics
+from extensions import claims
 from sphinx_exercise.nodes import exercise_subtitle
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -186,36 +185,3 @@ def test_pages_are_read_again_when_a_row_changes(inventory):
     inventory(row("D-11"))
     inventory(row("D-12"), "y")
     assert claims.outdated(None, env, set(), set(), set()) == ["reference/claims"]
-
-
-# --- The filter -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("query", "only", "wanted"),
-    [
-        ("", "", True),
-        ("tensor", "", True),
-        ("NODES  tens", "", True),
-        ("nodes edges", "", False),
-        ("nodes", "false", True),
-        ("nodes", "true", False),
-        ("", "true", False),
-    ],
-)
-def test_filter(query, only, wanted):
-    """A claim is shown if it has all the words, in any case and order, and the verdict."""
-    call = (
-        "const { wanted } = require(process.argv[1]);"
-        "process.stdout.write(String(wanted(...process.argv.slice(2))));"
-    )
-    script = ROOT / "_static" / "claims.js"
-    arguments = ["Nodes are tensors.", "false", query, only]
-    done = subprocess.run(
-        [mathematics.program(), "-e", call, script, *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        timeout=60,
-    )
-    assert done.stdout == str(wanted).lower()
