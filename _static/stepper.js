@@ -334,6 +334,10 @@
       this.range.value = String(to);
       this.range.setAttribute("aria-valuetext", name || "not begun");
       this.share.href = `#${this.root.id}:${to}`;
+      if (phase >= 0) {
+        const button = this.phases[phase]; // on a phone they stand in a row that scrolls
+        button.parentElement.scrollLeft = button.offsetLeft - button.parentElement.offsetLeft;
+      }
       if (to > 0 || byReader) this.markLines();
       if (byReader) this.keepInSight(this.views[0].boxOf(this.views[0].now));
     }

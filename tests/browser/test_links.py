@@ -1,5 +1,6 @@
 """Every link within the book leads somewhere, down to the place on the page."""
 
+import re
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -52,6 +53,41 @@ def dead(html: Path, name: str) -> list[str]:
 def test_links(html, page_name):
     """Files that are linked to exist, and so do the places on them."""
     assert dead(html, page_name) == []
+
+
+NEXT, PREVIOUS = (re.compile(rf'<a class="{way}-page" href="([^"]+)"') for way in ("next", "prev"))
+# Where the contents stand on every page, and on the gallery's own.
+IN_CONTENTS = re.compile(r'<li class="toctree-l\d[^"]*"><a class="[^"]*" href="([^"#]+)"')
+IN_GALLERY = re.compile(r'class="sphx-glr-thumbcontainer.*?href="([^"#]+)"', re.DOTALL)
+
+
+def leading(html: Path, name: str, way: re.Pattern) -> list[str]:
+    """Where the links of a page that look so lead, as paths below ``html``."""
+    found = way.findall((html / name).read_text("utf-8"))
+    folder = (html / name).parent
+    reached = ((folder / link).resolve() for link in found)
+    return [path.relative_to(html.resolve()).as_posix() for path in reached]
+
+
+def test_next_and_previous_follow_the_contents(html):
+    """From the first page, next leads through all of the contents in order; previous leads back."""
+    contents = leading(html, "search.html", IN_CONTENTS)
+    walked, name = [], "index.html"
+    while onward := leading(html, name, NEXT):
+        (following,) = onward
+        assert leading(html, following, PREVIOUS) == [name]
+        walked.append(following)
+        name = following
+        assert len(walked) <= len(contents)
+    assert walked == contents
+
+
+def test_the_gallery_is_in_the_order_of_the_contents(html):
+    """The gallery's own page shows its scripts as next leads through them."""
+    contents = leading(html, "search.html", IN_CONTENTS)
+    shown = list(dict.fromkeys(leading(html, "gallery/index.html", IN_GALLERY)))
+    assert shown == [name for name in contents if name.startswith("gallery/") and name in shown]
+    assert len(shown) > 60
 
 
 def test_a_dead_link_is_noticed(tmp_path):

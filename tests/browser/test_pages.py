@@ -1,11 +1,13 @@
 """What every page has to be: quiet, self-contained, light, and readable by everyone on a phone."""
 
 import gzip
+import re
 from functools import cache
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 import axe
+import pytest
 
 MOST_BYTES = 200_000
 PICTURES = {".png", ".svg", ".jpg", ".jpeg", ".gif", ".webp", ".ico"}
@@ -78,3 +80,44 @@ def test_what_is_wrong_is_noticed(page, address):
     assert "rgb(187, 187, 187)" in min(found)
     page.set_viewport_size(PHONE)
     assert "P.null" in page.evaluate(WIDE)
+
+
+PAPER = {"width": 680, "height": 1009}  # A4 without the margins that book.css leaves, in pixels
+PRINTED = (
+    "index.html",
+    "graph/two_layer_mlp.html",
+    "gallery/graph/plot_two_layer_mlp.html",
+    "gallery/memory/plot_two_passes_side_by_side.html",
+    "reference/error_index.html",
+    "reference/truth_tables.html",
+    "operators/products.html",
+)
+# What is there to be pressed, or to find one's way with.
+PRESSED = (
+    "button, form, .sidebar-drawer, .toc-drawer, .mobile-header, .related-pages, .skip-to-content"
+)
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_a_page_can_be_printed(page, address, name):
+    """On paper, in a dark theme: black on white, nothing cut off, no button, no empty pages."""
+    page.set_viewport_size(PAPER)
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto(address + name)
+    assert page.evaluate(WIDE) == []
+    assert not page.evaluate(
+        "what => [...document.querySelectorAll(what)].filter(e => e.checkVisibility())"
+        ".map(e => e.outerHTML.slice(0, 80))",
+        PRESSED,
+    )
+    ground, ink = page.evaluate("""() => {
+      const {backgroundColor, color} = getComputedStyle(document.body);
+      return [backgroundColor, color].map(found => found.match(/\\d+/g).slice(0, 3).map(Number));
+    }""")
+    assert ground == [255, 255, 255]
+    assert max(ink) < 100
+    height = page.evaluate("document.documentElement.scrollHeight")
+    pages = len(re.findall(rb"/Type\s*/Page\b", page.pdf(format="A4", prefer_css_page_size=True)))
+    # A drawing moves to the next page where it does not fit; more than that is a gap.
+    fewest = height / PAPER["height"]
+    assert 0.6 * fewest <= pages <= 1.25 * fewest + 2

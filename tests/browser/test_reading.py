@@ -55,6 +55,42 @@ def test_a_pasted_message_finds_its_entry(page, address):
     assert not page.complaints
 
 
+def test_statements_can_be_filtered(page, address):
+    """By words and by verdict, and all of them come back."""
+    page.goto(address + "reference/claims.html")
+    field, verdict = page.locator(".bp-filter-form input"), page.locator(".bp-filter-form select")
+    shown = page.locator(".bp-claim:not([hidden])")
+    all_of_them = shown.count()
+    field.fill("nodes TENSORS")
+    words = shown.all_inner_texts()
+    assert 0 < len(words) < all_of_them
+    assert all("nodes" in text.lower() and "tensors" in text.lower() for text in words)
+    verdict.select_option("false")
+    assert 0 < shown.count() < len(words)
+    assert set(shown.locator(".bp-verdict").all_inner_texts()) == {"false"}
+    assert page.locator(".bp-filter-form [role=status]").inner_text().startswith(str(shown.count()))
+    field.fill("")
+    verdict.select_option("")
+    assert shown.count() == all_of_them
+
+
+@pytest.mark.parametrize(
+    "name", ["graph/two_layer_mlp.html", "reference/claims.html", "errors/passes.html"]
+)
+def test_links_to_places_are_there_for_the_keyboard(page, address, name):
+    """The sign beside a heading, an exercise or a statement is seen when the Tab key is on it."""
+    page.goto(address + name)
+    opacity = "sign => getComputedStyle(sign).opacity"
+    signs = page.locator("article .headerlink")
+    for sign in (signs.nth(1), signs.last):
+        assert sign.evaluate(opacity) == "0"
+        sign.focus()
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.press("Tab")
+        assert sign.evaluate("sign => sign === document.activeElement")
+        assert sign.evaluate(opacity) == "1"
+
+
 def test_copied_code_runs(context, page, address):
     """A copy button leaves out prompts and outputs."""
     context.grant_permissions(["clipboard-read", "clipboard-write"])
