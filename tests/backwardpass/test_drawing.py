@@ -155,7 +155,7 @@ def test_text_fits_its_box():
 def test_long_names_are_broken_where_a_word_of_them_begins():
     """Neither a class name nor a module's path is broken inside a word."""
     assert wrap("CompiledFunctionBackward") == ["CompiledFunction", "Backward"]
-    assert wrap("torch::autograd::CopySlices") == ["torch::autograd::", "CopySlices"]
+    assert wrap("torch::autograd::CopySlices", 18) == ["torch::autograd::", "CopySlices"]
     assert wrap("view of model.2.weight, self", 16) == ["view of", "model.2.weight,", "self"]
 
 
