@@ -2,6 +2,7 @@
 
 import re
 
+import axe
 import pytest
 import recordings
 
@@ -215,6 +216,34 @@ def test_the_bar_stays_in_sight(page, address, width):
         "root => root.querySelector('svg').scrollIntoView({block: 'start', behavior: 'instant'})"
     )
     assert root.evaluate(STATE)["seen"]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_marked_lines_can_be_read(page, address, theme):
+    """Code keeps its contrast on the marked lines, and these say that they are the current ones."""
+    page.emulate_media(color_scheme=theme)
+    page.goto(address + "gallery/graph/plot_two_layer_mlp.html#steps-two-layer-mlp-1:12")
+    marked = page.locator('.bp-made[aria-current="step"], .bp-called[aria-current="step"]')
+    assert marked.count() == 2
+    page.locator(".bp-recorded").first.focus()
+    assert page.locator(".bp-made").count() == 1
+    assert axe.violations(page) == []
+
+
+def test_from_the_drawing_to_the_line_and_back(page, address):
+    """The link in the panel leads to the line, and the line, when pressed, back to its node."""
+    page.set_viewport_size({"width": 1000, "height": 500})
+    page.goto(address + "gallery/graph/plot_two_layer_mlp.html#steps-two-layer-mlp-1:3")
+    in_sight = "e => { const r = e.getBoundingClientRect(); return r.top >= 0 && r.top < 500; }"
+    link = page.locator(".bp-to-lines a").first
+    line = page.locator(link.get_attribute("href"))
+    link.click()
+    page.wait_for_timeout(300)
+    assert line.evaluate(in_sight)
+    line.press("Enter")
+    selected = page.locator(".bp-selected")
+    assert selected.count() == 1
+    assert selected.first.evaluate(in_sight)
 
 
 DEAD = {
