@@ -288,7 +288,7 @@ def test_torch_is_imported_only_to_execute():
     names = ", ".join(
         f"extensions.{path.stem}"
         for path in (sidecar.CONF / "extensions").glob("[!_]*.py")
-        if path.stem not in ("ledger", "replay", "observation")  # these are for execution
+        if path.stem not in ("ledger", "replay", "observation", "running")  # for execution
     )
     code = f"import sys; sys.path.insert(0, {str(sidecar.CONF)!r}); import {names}\n"
     code += "print(*sys.modules)"
