@@ -143,6 +143,8 @@ def main(arguments: list[str] | None = None) -> int:
                 continue
             judged[name] = results.judge(name, keys[name], answer, entries)
             print(f"{name}: {judged[name].caught} of {len(judged[name].records)}", flush=True)
+            for record in judged[name].survivors:
+                print(f"  {record.line}: {record.text}: {record.change}", flush=True)
             if not options.check:
                 keep({name: judged[name]}, keys)  # an interrupted run keeps what it has
     return report(judged, chosen, keys, before, problems, options, time.monotonic() - started)

@@ -9,6 +9,7 @@ import ast
 import sys
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 
 import torch
@@ -19,6 +20,7 @@ from backwardpass import vjps
 from backwardpass.vjps import _registry
 from operators import cases as _cases
 from operators.check import _Check, _error
+from operators.check import check as whole_check
 
 # A change moves a gradient by more than this, and rounding, PyTorch's constants too, by less.
 TOLERANCE = 1e-6
@@ -38,41 +40,60 @@ def warm_up() -> None:
 
 def target(module: str, source: str):
     """The module as a target: its source, and what runs a changed one."""
-    checks = {
+    judges = {
         name: prepared(name)
         for name, rule in vjps.RULES.items()
         if module == "_shared" or rule.family == module
     }
 
+    _functions(source)  # once, and not in each child
+
     def run(changed: str) -> Outcome:
-        return judged(module, changed, reached(module, source, changed, checks), checks)
+        names = reached(module, source, changed, judges)
+        return judged(module, changed, names, judges)
 
     return Target(f"vjps/{module}", source, run)
 
 
-def prepared(name: str) -> list[tuple[_Check, dict | None]]:
-    """The cases of a rule with what autograd says of each; None where the rule has to decline."""
+Judge = Callable[[Callable], bool]  # whether a gradient is what it has to be, for one case
+
+
+def prepared(name: str) -> list[Judge]:
+    """A judge for each case that the rule as it is passes."""
     found = []
     for entry in vjps.RULES[name].entries:
         op = _cases.opinfos()[entry]
         for dtype in (torch.float64, torch.complex128):
-            if not (op.supports_autograd and dtype in op.supported_backward_dtypes("cpu")):
-                continue
-            made = [*_few(entry, dtype), *_cases.ours(entry, dtype)]
-            for case in made:
-                check = _Check(vjps.RULES[name].gradient, _cases.function(entry), case, dtype)
-                try:
-                    expected = check._autograd()
-                except (RuntimeError, TypeError):  # PyTorch refuses the case
-                    expected = None
-                    check.without_autograd()
-                if check.cotangent is None:  # no result, or none that has a gradient
-                    continue
-                if check.declines():
-                    found.append((check, None))
-                elif expected is not None and _agrees(check, expected):
-                    found.append((check, expected))
-    return found
+            if op.supports_autograd and dtype in op.supported_backward_dtypes("cpu"):
+                for case in (*_few(entry, dtype), *_cases.ours(entry, dtype)):
+                    gradient = vjps.RULES[name].gradient
+                    judges = _judges(_Check(gradient, _cases.function(entry), case, dtype))
+                    found.append(next((judge for judge in judges if judge(gradient)), None))
+    return [judge for judge in found if judge is not None]
+
+
+def _judges(check: _Check) -> list[Judge]:
+    """What can be asked of a case: that the rule declines, agrees with autograd, or passes."""
+    try:
+        expected = check._autograd()
+    except (RuntimeError, TypeError):  # PyTorch refuses the case
+        expected = None
+        check.without_autograd()
+    if check.cotangent is None:  # no result, or none that has a gradient
+        return []
+
+    def declines(gradient: Callable) -> bool:
+        check.gradient = gradient
+        return check.declines()
+
+    def agrees(gradient: Callable) -> bool:
+        check.gradient = gradient
+        return _agrees(check, expected)
+
+    def passes(gradient: Callable) -> bool:  # where autograd is known to be off: all three checks
+        return not whole_check(gradient, check.function, check.case, check.dtype).failed
+
+    return [declines] if expected is None else [declines, agrees, passes]
 
 
 def _few(entry: str, dtype: torch.dtype) -> list[_cases.Case]:
@@ -101,19 +122,39 @@ def _agrees(check: _Check, expected: dict) -> bool:
     return True
 
 
-def reached(module: str, source: str, changed: str, checks: dict) -> list[str]:
+def reached(module: str, source: str, changed: str, judges: dict) -> list[str]:
     """The rules that the changed function is, or is used by."""
-    before, after = _functions(source), _functions(changed)
-    touched = {name for name in before if before[name] != after.get(name)}
+    functions = _functions(source)
+    pairs = zip(source.splitlines(), changed.splitlines(), strict=True)
+    lines = {n for n, (before, after) in enumerate(pairs, 1) if before != after}
+    touched = {name for name, f in functions.items() if lines & f.lines}
     while True:  # and what uses those, and so on
-        more = {n for n, text in before.items() if n not in touched and touched & _names(text)}
+        more = {n for n, f in functions.items() if n not in touched and touched & f.names}
         if not more:
             break
         touched |= more
     if module != "_shared":
-        return [n for n in checks if vjps.RULES[n].gradient.__name__ in touched]
-    using = [n for n in checks if touched & _names(vjps.RULES[n].code)]
-    return sorted(using, key=lambda n: len(checks[n]))[-JUDGES:]
+        return [n for n in judges if vjps.RULES[n].gradient.__name__ in touched]
+    using = [n for n in judges if touched & _names(vjps.RULES[n].code)]
+    return sorted(using, key=lambda n: len(judges[n]))[-JUDGES:]
+
+
+@dataclass(frozen=True)
+class _Function:
+    lines: frozenset[int]
+    names: frozenset[str]
+
+
+@cache
+def _functions(source: str) -> dict[str, _Function]:
+    """Where each function of a module stands, and what it names."""
+    return {
+        node.name: _Function(
+            frozenset(range(node.lineno, node.end_lineno + 1)), _names(ast.unparse(node))
+        )
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef)
+    }
 
 
 @cache
@@ -121,19 +162,13 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name))
 
 
-def _functions(source: str) -> dict[str, str]:
-    tree = ast.parse(source).body
-    return {n.name: ast.unparse(n) for n in tree if isinstance(n, ast.FunctionDef)}
-
-
-def judged(module: str, changed: str, names: list[str], checks: dict) -> Outcome:
+def judged(module: str, changed: str, names: list[str], judges: dict) -> Outcome:
     """What the cases of those rules make of the changed module; for a child of its own."""
     gradients = _loaded(module, changed)
     for name in names:
-        for check, expected in checks[name]:
-            check.gradient = gradients[name]
+        for judge in judges[name]:
             try:
-                if not (check.declines() if expected is None else _agrees(check, expected)):
+                if not judge(gradients[name]):
                     return Outcome.COMPARISON
             except Exception:  # a changed rule may raise anything
                 return Outcome.RAISED

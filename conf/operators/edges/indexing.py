@@ -64,6 +64,10 @@ for _reduce in ("sum", "mean", "amax", "amin", "prod"):
                 lost = "x ties, has no part in the result, and is given a share that is lost"
                 made = made.inexact("autograd", 1.0, lost)
             yield made.kink() if reduce in ("amax", "amin") else made
+        if reduce == "amin":
+            tie = case("x ties, and has no part", numbers(1, 5), 0, indices(0), numbers(1), reduce,
+                       include_self=False)  # fmt: skip
+            yield tie.inexact("autograd", 1.0, lost)
         one = number(2.0), 0, torch.tensor(0), number(3.0), reduce
         yield case("one number", *one)
         corner = normal(3, 4), 1, indices([0, 0], [3, 1]), normal(2, 2), reduce
