@@ -189,12 +189,15 @@
       this.recorded.set(line, []);
       line.classList.add("bp-recorded");
       line.tabIndex = 0;
-      line.setAttribute("role", "button");
+      // A button holds no links; where names in the line are some, it is a group with keys.
+      line.setAttribute("role", line.querySelector("a") ? "group" : "button");
       line.title = "Show the nodes that this line recorded";
       line.addEventListener("focus", () => this.select(line));
-      line.addEventListener("click", () => this.goTo(line));
+      line.addEventListener("click", (event) => {
+        if (!event.target.closest("a")) this.goTo(line);
+      });
       line.addEventListener("keydown", (event) => {
-        if (event.key !== "Enter" && event.key !== " ") return;
+        if (event.target !== line || (event.key !== "Enter" && event.key !== " ")) return;
         event.preventDefault(); // the page would scroll
         this.goTo(line);
       });

@@ -227,7 +227,8 @@ def test_marked_lines_can_be_read(page, address, theme):
     assert marked.count() == 2
     page.locator(".bp-recorded").first.focus()
     assert page.locator(".bp-made").count() == 1
-    assert axe.violations(page) == []
+    rules = [*axe.COLOURS, "nested-interactive", "aria-allowed-attr", "aria-allowed-role"]
+    assert axe.violations(page, rules) == []
 
 
 def test_from_the_drawing_to_the_line_and_back(page, address):
@@ -346,7 +347,7 @@ def test_lines_of_code_show_what_they_recorded(page, address, book, page_name):
     for at, (line, shown) in enumerate(sorted(wanted.items())):
         button = page.locator(f"#{line}")
         # Every other one by its key: what is focused is marked, what is pressed is led to.
-        if at % 2:
+        if at % 2 or button.locator("a").count():
             button.focus()
             page.keyboard.press("Enter")
         else:
