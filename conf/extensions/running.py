@@ -10,6 +10,7 @@ from bisect import bisect_right
 from types import CodeType, FrameType
 
 import torch
+from torch._C._dynamo import eval_frame
 
 # A function that has recorded nothing in so many calls is not followed any more, which would slow
 # down a script that computes without PyTorch; the line that calls it stands for its lines.
@@ -44,6 +45,11 @@ class RunningLines:
         if sys.gettrace() is None:
             self._seen = torch.autograd._get_sequence_nr()
             self._numbers, self._lines = [self._seen], [None]  # what is older is no line's
+            # Below a compiled function torch.compile would take these for a part of it.
+            skip = eval_frame._FrameAction.SKIP
+            for method in (self._called, self._moved, self._note):
+                strategy = eval_frame._FrameExecStrategy(skip, skip)
+                eval_frame.set_code_exec_strategy(method.__code__, strategy)
             sys.settrace(self._called)
 
     def stop(self) -> None:

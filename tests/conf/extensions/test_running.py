@@ -170,3 +170,18 @@ def test_a_drawing_knows_its_lines(project):
 def test_the_last_that_may_be_drawn(source, line):
     """An expression that is no call may be a node; a call prints, or shows."""
     assert observation.last_shown(source) == line
+
+
+def test_a_compiled_function_is_left_alone(recwarn):
+    """torch.compile does not take what follows its lines for a part of the function."""
+    found = lines(
+        """
+        @torch.compile(backend="eager")
+        def compiled(x):
+            y = x.exp()
+            return y.sin()
+        y = compiled(x)
+        """
+    )
+    assert set(found) == {"SinBackward0", "ExpBackward0", "AccumulateGrad"}
+    assert not [str(warning.message) for warning in recwarn if "trace" in str(warning.message)]
