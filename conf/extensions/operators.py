@@ -32,7 +32,7 @@ DIRECTIVE = re.compile(
 
 
 def needed(pages: list[Path]) -> set[str] | None:
-    """The families that ``pages`` show, ``{"all"}`` where one shows all; None for none."""
+    """The families that ``pages`` show, with ``"all"`` where one shows all; None for none."""
     found = set()
     for page in pages:
         for shown in DIRECTIVE.finditer(page.read_text("utf-8")):

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from extensions import operator_pages
+from extensions import operator_pages, operators
 from operators import summary
 from operators.cases import KNOWN, WRONG, bound, case, cases, function, opinfos
 from operators.check import check
+from sphinx.errors import ExtensionError
 
 from backwardpass import vjps
 
@@ -172,6 +173,39 @@ def _source(owner: type) -> str:
     from inspect import getsource
 
     return getsource(owner) if owner.__module__.startswith("torch.nn.modules") else ""
+
+
+def test_a_page_with_one_rule_needs_its_family_alone(tmp_path):
+    """A chapter that shows a rule has one family checked; the overview, all of them."""
+    pages = {
+        "rule": "```{operator-rule} layer_norm\n```\n",
+        "two": "```{operator-rule} softmax\n```\n\n```{operator-rule} linear\n```\n",
+        "overview": "```{operator-overview}\n```\n",
+        "none": "No directive.\n",
+    }
+    for name, text in pages.items():
+        (tmp_path / f"{name}.md").write_text(text)
+    needed = {name: operators.needed([tmp_path / f"{name}.md"]) for name in pages}
+    assert needed == {
+        "rule": {"normalisation"}, "two": {"losses", "products"}, "overview": {"all"}, "none": None,
+    }  # fmt: skip
+
+
+def test_the_family_of_every_rule_is_read_from_the_sources():
+    """Without importing a rule, and so without torch."""
+    assert {name: operators.family_of(name) for name in vjps.RULES} == {
+        name: rule.family for name, rule in vjps.RULES.items()
+    }
+
+
+def test_a_page_that_names_no_rule_is_told(tmp_path):
+    """The page and the name stand in the message."""
+    page = tmp_path / "page.md"
+    page.write_text("```{operator-rule} layernorm\n```\n")
+    with pytest.raises(
+        ExtensionError, match=r"page\.md: operator-rule layernorm: there is"
+    ):
+        operators.needed([page])
 
 
 def test_a_rule_is_registered_once():

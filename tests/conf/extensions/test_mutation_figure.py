@@ -28,12 +28,45 @@ def book(tmp_path, monkeypatch):
     return path
 
 
-def shown():
+def shown(subject="scripts"):
     """What the directive puts on its page, as text; the page is marked as one with the figure."""
     env = SimpleNamespace(metadata={"checks": {}}, docname="checks", found_docs={"checks"})
     directive = mutation_figure.MutationFigure.__new__(mutation_figure.MutationFigure)
+    directive.arguments = [subject]
     directive.state = SimpleNamespace(document=SimpleNamespace(settings=SimpleNamespace(env=env)))
     return "\n".join(node.astext() for node in directive.run()), env
+
+
+@pytest.fixture
+def rules(tmp_path, monkeypatch, book):
+    """A module of rules beside the script, and a row for it."""
+    folder = tmp_path / "vjps"
+    folder.mkdir()
+    path = folder / "small.py"
+    path.write_text(SCRIPT)
+    monkeypatch.setattr(results, "RULES", folder)
+    monkeypatch.setattr(results, "judges", lambda name: [])
+    kept = results.kept() | {
+        "vjps/small": {
+            "key": results.key_of("vjps/small", SCRIPT),
+            "mutants": 31,
+            "caught": {"comparison": 20, "raised": 11},
+            "kinds": {"operator": 31},
+            "equivalent": 2,
+        }
+    }
+    monkeypatch.setattr(results, "kept", lambda: kept)
+    return path
+
+
+def test_rules_and_scripts_are_counted_apart(rules, book):
+    """Each figure is of its own, and a changed rule leaves the other as it was."""
+    text, _ = shown("rules")
+    assert "31 of 31 changes were caught: 20 by a comparison, 11 because the changed rule" in text
+    assert "1,205 of 1,205 changes were caught" in shown("scripts")[0]
+    rules.write_text("x = 2 * 4\n")
+    assert "changed since: vjps/small." in shown("rules")[0]
+    assert "1,205 of 1,205 changes were caught" in shown("scripts")[0]
 
 
 def test_the_figure_says_how_many_were_caught_and_how(book):
