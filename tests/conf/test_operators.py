@@ -202,9 +202,7 @@ def test_a_page_that_names_no_rule_is_told(tmp_path):
     """The page and the name stand in the message."""
     page = tmp_path / "page.md"
     page.write_text("```{operator-rule} layernorm\n```\n")
-    with pytest.raises(
-        ExtensionError, match=r"page\.md: operator-rule layernorm: there is"
-    ):
+    with pytest.raises(ExtensionError, match=r"page\.md: operator-rule layernorm: there is"):
         operators.needed([page])
 
 

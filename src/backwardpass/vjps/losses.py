@@ -183,10 +183,10 @@ def mse_loss(g, y, input, target, size_average=None, reduce=None, reduction="mea
     The slope of $(x - t)^2$ is $2\,(x - t)$. A weighted mean is $y = \sum w\,\ell / \sum w$, with
     $\ell$ the terms: $\bar\ell = \bar y\,w / \sum w$, and $\bar w = \bar y\,(\ell - y) / \sum w$.
     """
-    each, dw = _pointwise(g, reduction, input, target), None
+    each, d, dw = _pointwise(g, reduction, input, target), input - target, None
     if weight is not None:
-        each, dw = _weighted(g, y, reduction, weight, (input - target) ** 2)
-    slope = 2 * each * (input - target)
+        each, dw = _weighted(g, y, reduction, weight, d**2)
+    slope = 2 * each * d
     return {"input": onto(slope, input), "target": onto(-slope, target), "weight": dw}
 
 
@@ -198,10 +198,10 @@ def mse_loss(g, y, input, target, size_average=None, reduce=None, reduction="mea
     kinks="0 at x = t",
 )
 def l1_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    each, dw = _pointwise(g, reduction, input, target), None
+    each, d, dw = _pointwise(g, reduction, input, target), input - target, None
     if weight is not None:
-        each, dw = _weighted(g, y, reduction, weight, (input - target).abs())
-    slope = torch.real(each) * (input - target).sgn()
+        each, dw = _weighted(g, y, reduction, weight, d.abs())
+    slope = torch.real(each) * d.sgn()
     return {"input": onto(slope, input), "target": onto(-slope, target), "weight": dw}
 
 
