@@ -16,6 +16,7 @@ from pathlib import Path
 from runpy import run_path
 
 import matplotlib
+import matplotlib.font_manager  # makes its cache, and says so, here and in no script
 import numpy  # noqa: F401  (for the forks)
 import torch  # noqa: F401
 
