@@ -201,13 +201,14 @@ def run(names: list[str], jobs: int) -> dict[str, dict]:
     """Examine those rules, several at a time, the longest first."""
     torch.set_num_threads(1)
     slow = ("solve_triangular", "max_pool2d", "max_pool1d", "gaussian_nll_loss", "svd")
+    order = sorted(names, key=list(vjps.RULES).index)
     names = sorted(names, key=lambda name: name not in slow)
     if jobs == 1 or len(names) == 1 or "fork" not in multiprocessing.get_all_start_methods():
-        return {name: examine(vjps.RULES[name]) for name in names}
+        return {name: examine(vjps.RULES[name]) for name in order}
     _cases.opinfos()  # imported once, before the workers part
     with multiprocessing.get_context("fork").Pool(jobs) as pool:
-        found = pool.map(_examined, names, chunksize=1)
-    return dict(zip(names, found, strict=True))
+        found = dict(zip(names, pool.map(_examined, names, chunksize=1), strict=True))
+    return {name: found[name] for name in order}
 
 
 def _examined(name: str) -> dict:
