@@ -35,6 +35,7 @@ GATES = {
     "message": "PyTorch says something else than an entry of the error index, or nothing",
     "skipped": "a page or a docstring switches off one of its own examples or cells",
     "table": "a cell of a truth table is not what is expected of it",
+    "older": "what the oldest PyTorch shows differently has no reason, or a reason is of nothing",
     "address": "a page shows the address of an object, which no other build would show",
 }
 

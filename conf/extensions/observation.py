@@ -142,10 +142,16 @@ def last_shown(source: str) -> int:
 
     >>> last_shown("x = f()\\nx.grad_fn\\nprint(x)")
     2
+    >>> last_shown("it is no Python")
+    0
     """
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # sphinx-gallery says so
+        return 0
     shown = (
         statement.end_lineno
-        for statement in ast.parse(source).body
+        for statement in statements
         if isinstance(statement, ast.Expr) and not isinstance(statement.value, ast.Call)
     )
     return max(shown, default=0)

@@ -168,9 +168,19 @@ def release(app: Sphinx) -> None:
 
 def ready(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Before pages are read, by forks of this process where there are many."""
-    executing = sum(_executes(Path(env.doc2path(name))) for name in docnames)
+    pages = [Path(env.doc2path(name)) for name in docnames]
+    executing = sum(map(_executes, pages))
     if CAN_FORK and executing:
         preload(optimizers=executing >= ENOUGH_FOR_OPTIMIZERS)
+    if any(page.suffix == ".md" and "{code-cell}" in page.read_text("utf-8") for page in pages):
+        open_cache(app.config.nb_execution_cache_path)
+
+
+def open_cache(folder: str) -> None:
+    """Make the database of executed cells: of two readers that begin to, one fails."""
+    from jupyter_cache import get_cache
+
+    get_cache(folder).db.dispose()
 
 
 def _executes(page: Path) -> bool:

@@ -4,6 +4,7 @@ A single build has to list every problem, each with its file, its line and what 
 The machine has no Graphviz while it is built.
 """
 
+import json
 import re
 import shutil
 from dataclasses import dataclass
@@ -571,6 +572,14 @@ CHAPTERS = [
         ("```{wrong-gradient} cut_paths", 'there is no case "cut_paths"; there are: .*'),
     ),
     chapter(
+        "older",
+        fence("older-pytorch}"),
+        (
+            "```{older-pytorch}",
+            r"reasons\.toml has a reason for graph/none, which does not differ \[gate\.older\]",
+        ),
+    ),
+    chapter(
         "directive",
         fence(f"embad}} {SCRIPT}") + "### Two levels down\n",
         ("```{embad}", "Unknown directive type: 'embad' .*"),
@@ -646,6 +655,10 @@ def book(make_book):
     before, row, after = table.read_text("utf-8").partition('[rows."cut path"]')
     after = after.replace('"gradcheck" = "sees"', '"gradcheck" = "silent"', 1)
     table.write_text(before + row + after)
+    measured = book.root / "conf" / "older" / "measured.json"
+    measured.write_text(json.dumps(json.loads(measured.read_text("utf-8")) | {"differences": []}))
+    reason = '[[reason]]\ntitle = "Nothing"\nwhy = "Nobody knows."\nof = ["graph/none"]\n'
+    book.write("conf/older/reasons.toml", reason)
     listed = (wrong.path.removeprefix("book/").removesuffix(".md") for wrong in CHAPTERS)
     book.contents(*(chapter for chapter in listed if chapter != "bad/orphan"))
     book.write("_build/html/index.html", "what was published before")

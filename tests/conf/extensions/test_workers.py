@@ -134,3 +134,15 @@ def test_only_success_is_current(project):
         "plot_new",
         "plot_stopped",
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "made"), [("```{code-cell} python\n1\n```\n", True), ("No cell.\n", False)]
+)
+def test_the_store_of_cells_is_there_before_anything_reads(project, app, source, made):
+    """Readers in several processes find the database of executed cells: none has to make it."""
+    page = project.write("book/page.md", source)
+    app.config.nb_execution_cache_path = str(project.root / "executed")
+    env = types.SimpleNamespace(doc2path=lambda name: str(page))
+    workers.ready(app, env, ["page"])
+    assert (project.root / "executed" / "global.db").is_file() == made
