@@ -15,8 +15,20 @@ from operators import mutation
 
 from backwardpass import vjps
 
+# Forward mode compiles formulas of PyTorch's own when it is first used.
+pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "src" / "backwardpass" / "vjps"
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """A child has none of its parent's threads, and must not wait for them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def test_every_operator_has_two_edge_cases_of_ours():
