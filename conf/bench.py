@@ -19,14 +19,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a build needs; everything else stays where it is.
-COPIED = ("book", "conf", "examples", "_static", "pyproject.toml")
+COPIED = ("book", "conf", "examples", "_static", "src", "pyproject.toml")
 
-# The scripts and cells alone: each page in a fork of one process that has torch, as state of one,
-# such as a default dtype, is not for the next.
+# The scripts and cells alone: each page in a fork of one process that has torch and its compiler,
+# as state of one, such as a default dtype, is not for the next.
 BARE = """
 import contextlib, io, json, linecache, os, sys, time
 import matplotlib; matplotlib.use("agg")
 import torch
+torch.optim.SGD([torch.zeros(1)])  # imports the compiler
 pages = json.load(sys.stdin)
 began = time.perf_counter()
 for name, cells in pages.items():

@@ -237,7 +237,7 @@ def test_a_new_torch_tells_which_samples_and_results_changed():
 
 
 def test_a_falsified_rule_fails_the_build(make_book, tmp_path):
-    """The build names operation, case, argument and error; mended, it passes."""
+    """The build names operation, case, argument and error; mended, it passes, and once only."""
     package = tmp_path / "src" / "backwardpass"
     shutil.copytree(RULES.parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     rules = package / "vjps" / "activations.py"
@@ -261,3 +261,10 @@ def test_a_falsified_rule_fails_the_build(make_book, tmp_path):
     page = (book.root / "_build" / "one" / "index" / "pages" / "index.html").read_text("utf-8")
     assert 'id="nn.functional.logsigmoid"' in page
     assert "✗" not in page
+    store = book.root / "_build" / "operators.json"
+    checked = store.stat().st_mtime_ns
+    assert book.build("book/index.md", **path).status == 0
+    assert store.stat().st_mtime_ns == checked, "nothing changed, and the rules were checked again"
+    rules.write_text(right + "# A remark.\n", "utf-8")
+    assert book.build("book/index.md", **path).status == 0
+    assert store.stat().st_mtime_ns != checked
