@@ -36,8 +36,9 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Replay:
-    """What the sabotaged run compared, and the error that ended it early, if one did."""
+    """What the sabotaged run compared and did not catch, and the error that ended it early."""
 
     comparisons: tuple[Comparison, ...]
     ended_early: str | None
     line: int | None = None
+    uncaught: tuple[int, ...] = ()  # lines that wait for an exception none of which came

@@ -71,16 +71,7 @@ class Embed(ObservedDirective):
     def _source(self, script: Path) -> nodes.paragraph:
         """Where the code is from: the script's page, and the script itself."""
         name = sidecar.name(script)
-        page = addnodes.pending_xref(
-            "",
-            refdomain="std",
-            reftype="doc",
-            reftarget=f"/gallery/{name}",
-            refdoc=self.env.docname,
-            refexplicit=True,
-            refwarn=True,
-        )
-        page += nodes.inline("", f"{script.name}")
+        page = page_of(name, self.env.docname, nodes.inline("", script.name))
         line = nodes.paragraph(classes=["bp-embed-source"])
         line += [nodes.Text("From "), page, nodes.Text(" (")]
         line += [self._download(f"/gallery/{name}.py", "download"), nodes.Text(", ")]
@@ -99,6 +90,20 @@ class Embed(ObservedDirective):
             refexplicit=True,
             refwarn=False,
         )
+
+
+def page_of(name: str, docname: str, *words: nodes.Node) -> addnodes.pending_xref:
+    """A link from a page to that of a script, such as ``graph/plot_two_layer_mlp``."""
+    return addnodes.pending_xref(
+        "",
+        *words,
+        refdomain="std",
+        reftype="doc",
+        reftarget=f"/gallery/{name}",
+        refdoc=docname,
+        refexplicit=True,
+        refwarn=True,
+    )
 
 
 def split(page: str) -> dict[str, list[str]]:

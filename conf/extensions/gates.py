@@ -18,6 +18,7 @@ TOLERANCE_REASON = re.compile(r"# tolerance: \S")
 GATES = {
     "diverges": "a comparison diverges: a wrong value, a wrong shape, a missing name",
     "raises": "a script raises an exception that it does not show on purpose",
+    "caught": "a script is to show an exception, and it is not raised",
     "nothing": "a script compares no gradient derived by hand, and does not say why",
     "nan": "a compared value is NaN",
     "dtype": "a gradient derived by hand is compared in less than double precision",
@@ -66,6 +67,10 @@ def judge(
     found += _loose(compared, source.splitlines())
     if replayed is not None:
         found += [*_nothing_compared(compared, source), *_unmoved(compared, replayed)]
+        found += [
+            (line, "caught", "no exception came to this line, which would show nothing of one")
+            for line in replayed.uncaught
+        ]
     return sorted(
         (Failure(script, line, gate, message) for line, gate, message in found),
         key=lambda failure: (failure.line or 0, failure.gate, failure.message),

@@ -5,6 +5,7 @@ through a clone, NumPy or a list looks derived.  But scaled at its source it is 
 sides of a comparison, which then still passes; a gradient derived by hand does not move.
 """
 
+import ast
 import contextlib
 import io
 import os
@@ -20,6 +21,9 @@ import torch.autograd.forward_ad as forward_ad
 
 from .comparison import FACTOR, Replay
 from .ledger import Ledger, watch
+
+# What a replayed program calls where it has caught an exception.
+NOTE = "__caught__"
 
 
 @contextmanager
@@ -68,7 +72,7 @@ def sabotage(factor: float = FACTOR) -> Iterator[None]:
 def replay(filename: str, source: str) -> Replay:
     """Run ``source`` under :func:`sabotage`, quietly, in an empty folder, asserts compiled out."""
     ledger = Ledger(filename, source, raises=False)
-    error = line = None
+    caught: set[int] = set()
     with ExitStack() as around:
         around.enter_context(sabotage())
         around.enter_context(watch(ledger))
@@ -79,13 +83,33 @@ def replay(filename: str, source: str) -> Replay:
         warnings.simplefilter("ignore")
         try:
             # optimize=1 drops the asserts: they state facts that hold without sabotage.
-            code = compile(source, filename, "exec", dont_inherit=True, optimize=1)
-            exec(code, {"__name__": "__main__", "__doc__": ""})
+            program, handlers = noting(source)
+            code = compile(program, filename, "exec", dont_inherit=True, optimize=1)
+            exec(code, {"__name__": "__main__", "__doc__": "", NOTE: caught.add})
         except (Exception, SystemExit) as raised:
             error = "".join(traceback.format_exception_only(raised)).strip()
             frames = traceback.extract_tb(raised.__traceback__)
             line = next((f.lineno for f in reversed(frames) if f.filename == filename), None)
-    return Replay(tuple(ledger), error, line)
+            return Replay(tuple(ledger), error, line)
+    return Replay(tuple(ledger), None, uncaught=tuple(sorted(handlers - caught)))
+
+
+def noting(source: str) -> tuple[ast.Module, set[int]]:
+    """The program that also notes which exceptions it catches, and the lines that wait for one.
+
+    A comparison does not raise here, and asserts are left out: who waits for those is not asked.
+
+    >>> noting("try:\\n    f()\\nexcept KeyError as error:\\n    print(error)")[1]
+    {3}
+    """
+    program = ast.parse(source)
+    lines = set()
+    for node in ast.walk(program):
+        if isinstance(node, ast.ExceptHandler) and "AssertionError" not in ast.dump(node):
+            lines.add(node.lineno)
+            call = ast.Call(ast.Name(NOTE, ast.Load()), [ast.Constant(node.lineno)], [])
+            node.body.insert(0, ast.copy_location(ast.Expr(call), node.body[0]))
+    return ast.fix_missing_locations(program), lines
 
 
 @contextmanager

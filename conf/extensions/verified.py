@@ -10,12 +10,12 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from . import sidecar
 from .comparison import BY_HAND, FACTOR
+from .embed import page_of
 from .gates import GATES
 from .html import Markup, raw, table
 from .observed import ObservedDirective
@@ -124,16 +124,8 @@ class LedgerDirective(SphinxDirective):
         if totals.worst_in:
             told += nodes.Text(f" The largest error by hand is {totals.worst:.2g}, in ")
             name = totals.worst_in.removeprefix("examples/").removesuffix(".py")
-            page = addnodes.pending_xref(
-                "",
-                nodes.literal("", f"{name.rpartition('/')[2]}.py"),
-                refdomain="std",
-                reftype="doc",
-                reftarget=f"/gallery/{name}",
-                refdoc=self.env.docname,
-                refexplicit=True,
-                refwarn=True,
-            )
+            words = nodes.literal("", f"{name.rpartition('/')[2]}.py")
+            page = page_of(name, self.env.docname, words)
             self.set_source_info(page)
             told += [page, nodes.Text(".")]
         return told

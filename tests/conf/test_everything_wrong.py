@@ -297,6 +297,12 @@ SCRIPTS = [
         at="sys.exit",
     ),
     cube(
+        "raises_nothing",
+        COMPARE + "try:\n    loss.backward\nexcept RuntimeError as error:\n    print(error)\n",
+        r"no exception came to this line, which would show nothing of one \[gate\.caught\]",
+        at="except RuntimeError",
+    ),
+    cube(
         "syntax",
         COMPARE + "x = = 1\n",
         r"raises SyntaxError: invalid syntax \[gate\.raises\]",

@@ -236,6 +236,26 @@ def test_asserts_are_compiled_out():
     assert replayed("assert False, 'no gradient is 1.5 times itself'").ended_early is None
 
 
+def test_an_exception_that_does_not_come_is_told():
+    """What waits for an exception names its line when none comes, unless it waits for a failure."""
+    script = """
+    for text in ("1", "one"):
+        try:
+            float(text)
+        except ValueError:
+            pass
+    try:
+        float("1")
+    except ValueError:
+        pass
+    try:
+        torch.testing.assert_close(1, 2)
+    except AssertionError:
+        pass
+    """
+    assert replayed(script).uncaught == (10,)
+
+
 def test_training_reaches_its_end():
     """A training loop runs to its end with larger steps, and its checks fail."""
     result = replayed(
