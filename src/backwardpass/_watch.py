@@ -25,7 +25,9 @@ from backwardpass._saved import storage_of
 _INSIDE = tuple(
     os.path.dirname(os.path.abspath(path)) + os.sep for path in (torch.__file__, __file__)
 )
-_APPLY = torch.autograd.Function.apply.__func__.__code__.co_filename
+# Since 2.14 `apply` itself is a builtin, which has no code to ask; the file of its class has always
+# been this one.
+_APPLY = sys.modules[torch.autograd.Function.__module__].__file__
 # What takes a value out of PyTorch, where nothing is recorded.
 LEAVING = {
     "item": "item()",
