@@ -16,17 +16,23 @@ counted (:meth:`Graph.memory`). :func:`record` observes the backward passes that
 2 AccumulateGrad x []
 """
 
-from backwardpass._answer import Answer
-from backwardpass._data import Edge, Graph, Node, Saved, TensorMeta
-from backwardpass._layout import LayoutTimeoutError
-from backwardpass._memory import Memory, MemoryRow
-from backwardpass._modules import modules
-from backwardpass._record import BackwardPass, Recording, record
-from backwardpass._steps import Step, Written
-from backwardpass._table import Row, Table
-from backwardpass._trace import trace
-from backwardpass._watch import Place, Watch, watch
-from backwardpass._why import why_no_grad
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backwardpass.data.graph import Edge, Node, Saved, TensorMeta
+    from backwardpass.data.passes import Step, Written
+    from backwardpass.explain.answer import Answer
+    from backwardpass.explain.place import Place
+    from backwardpass.explain.watch import Watch, watch
+    from backwardpass.explain.why import why_no_grad
+    from backwardpass.graph import BackwardPass, Graph
+    from backwardpass.read.modules import modules
+    from backwardpass.read.trace import trace
+    from backwardpass.recording.recorder import Recording, record
+    from backwardpass.show.layout import LayoutTimeoutError
+    from backwardpass.show.memory import Memory, MemoryRow
+    from backwardpass.show.table import Row, Table
 
 __all__ = [
     "Answer",
@@ -52,3 +58,42 @@ __all__ = [
     "watch",
     "why_no_grad",
 ]
+
+# Where each name is defined. A name is looked up when it is first asked for, so that what shows
+# a graph that was kept as JSON needs no torch.
+_HOMES = {
+    "Answer": "explain.answer",
+    "BackwardPass": "graph",
+    "Edge": "data.graph",
+    "Graph": "graph",
+    "LayoutTimeoutError": "show.layout",
+    "Memory": "show.memory",
+    "MemoryRow": "show.memory",
+    "Node": "data.graph",
+    "Place": "explain.place",
+    "Recording": "recording.recorder",
+    "Row": "show.table",
+    "Saved": "data.graph",
+    "Step": "data.passes",
+    "Table": "show.table",
+    "TensorMeta": "data.graph",
+    "Watch": "explain.watch",
+    "Written": "data.passes",
+    "modules": "read.modules",
+    "record": "recording.recorder",
+    "trace": "read.trace",
+    "watch": "explain.watch",
+    "why_no_grad": "explain.why",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

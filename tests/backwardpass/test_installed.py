@@ -81,7 +81,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     """Every module is in it, and neither tests nor pages; its metadata asks for torch alone."""
     held = zipfile.ZipFile(wheel)
     modules = {name for name in held.namelist() if ".dist-info" not in name}
-    sources = (ROOT / "src").rglob("*.py")
+    sources = (path for path in (ROOT / "src").rglob("*") if path.suffix in (".py", ".typed"))
     here = {path.relative_to(ROOT / "src").as_posix() for path in sources}
     assert modules == here
     (metadata,) = [name for name in held.namelist() if name.endswith("METADATA")]

@@ -1,0 +1,1 @@
+"""Backward passes, observed while they run."""

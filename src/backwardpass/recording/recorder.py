@@ -1,0 +1,223 @@
+"""Observe backward passes: which nodes run, in which order, and what arrives at each.
+
+Every pass, whether started by `Tensor.backward`, `torch.autograd.backward`, `torch.autograd.grad`
+or `torch.func`, goes through one function of `torch.autograd`. While a recording is open that
+function is wrapped; around each call the graph is read and its nodes get a hook.
+
+The hooks hold numbers only. A hook that held its node would keep the graph alive for ever, and a
+held cotangent would be copied into `.grad` where PyTorch otherwise takes it over as it is.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from backwardpass.data.passes import Call, Step
+from backwardpass.graph import BackwardPass, Graph
+from backwardpass.read import pytorch
+from backwardpass.read.caller import frame_outside
+from backwardpass.read.names import Names
+from backwardpass.read.trace import edges_of, meta_of, read
+from backwardpass.recording.details import Details
+
+
+def record(
+    names: Mapping[str, Any] | torch.nn.Module | None = None,
+    only: str | Callable[[str], bool] | None = None,
+    values: bool = False,
+) -> "Recording":
+    """Record the backward passes that run inside a ``with`` block.
+
+    Results, gradients and memory are what they are without it, and afterwards everything is as it
+    was. An exception a pass ends with is noted and goes on.
+
+    Parameters
+    ----------
+    names
+        Names for tensors, as in :func:`trace`; looked up when a pass starts, so ``globals()`` names
+        what was made inside the block too.
+    only
+        A file's name, or a function from a file's name to bool: passes called from other files run
+        unobserved.
+    values
+        Whether steps also have norms, small tensors' numbers, what was freed and what was written.
+        The numbers are computed apart from what PyTorch computes, and no tensor is kept.
+
+    Returns
+    -------
+    Recording
+        To be used in a ``with`` statement; its :attr:`~Recording.passes` are the result.
+
+    Raises
+    ------
+    TypeError
+        If `names` is neither mapping nor module, or `only` neither a string nor callable.
+
+    Examples
+    --------
+    >>> import torch, backwardpass
+    >>> x = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> with backwardpass.record() as recording:
+    ...     (x * x).sum().backward()
+    >>> seen = recording.passes[0]
+    >>> for step in seen.steps:
+    ...     print(seen.graph.nodes[step.node].name, [meta.shape for meta in step.cotangents])
+    SumBackward0 [()]
+    MulBackward0 [(2,)]
+    AccumulateGrad [(2,)]
+    """
+    with pytorch.unseen():
+        Names(names)  # raises, if it has to, at the call rather than at the first pass
+    if only is not None and not isinstance(only, str) and not callable(only):
+        raise TypeError(
+            "only has to be a file's name or a function from a file's name to bool;\n"
+            f"got an object of type {type(only).__name__}.\n"
+            "Pass __file__ for the passes of the file at hand."
+        )
+    return Recording(names, only, values)
+
+
+@dataclass(slots=True)
+class _Running:
+    """What the hooks of one pass write to, and what the pass will be made of."""
+
+    steps: list[Step] = field(default_factory=list)
+    details: Details | None = None
+    suspended: bool = False  # while a pass started inside this one runs
+
+
+class Recording:
+    """The backward passes of a ``with backwardpass.record()`` block.
+
+    Examples
+    --------
+    >>> import backwardpass
+    >>> with backwardpass.record() as recording:
+    ...     pass
+    >>> recording.passes
+    []
+    """
+
+    def __init__(
+        self,
+        names: Mapping[str, Any] | torch.nn.Module | None,
+        only: str | Callable[[str], bool] | None,
+        values: bool = False,
+    ) -> None:
+        self._names = names
+        self._only = only
+        self._values = values
+        self._passes: list[BackwardPass | None] = []
+        self._threads = threading.local()
+        # While the recording is open: what passes start through, and what they did before.
+        self._gateway: Callable | None = None
+        self._before: Callable | None = None
+
+    @property
+    def passes(self) -> list[BackwardPass]:
+        """The passes in the order in which they started; one inside another comes after it."""
+        return [seen for seen in self._passes if seen is not None]
+
+    def __enter__(self) -> "Recording":
+        if self._gateway is not None:
+            raise RuntimeError("This recording is open already; make another with record().")
+        before = pytorch.engine()
+
+        def gateway(outputs: Any, *args: Any, **kwargs: Any) -> Any:
+            def run() -> Any:
+                return before(outputs, *args, **kwargs)
+
+            # Closed out of turn, below another recording: let the passes through.
+            if self._gateway is not gateway or pytorch.is_symbolic():
+                return run()
+            filename, line = _caller()
+            if not self._is_wanted(filename):
+                return run()
+            _, retain_graph, create_graph = args[:3]
+            call: Call = "backward" if kwargs.get("accumulate_grad") else "grad"
+            made = (call, filename, line, bool(retain_graph), bool(create_graph))
+            return self._observe(run, outputs, made)
+
+        self._before, self._gateway = before, gateway
+        pytorch.set_engine(gateway)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._before is not None and pytorch.engine() is self._gateway:
+            pytorch.set_engine(self._before)
+        self._before = self._gateway = self._names = None
+
+    def _is_wanted(self, filename: str) -> bool:
+        if self._only is None:
+            return True
+        if isinstance(self._only, str):
+            return os.path.abspath(filename) == os.path.abspath(self._only)
+        return bool(self._only(filename))
+
+    def _observe(self, run: Callable[[], Any], outputs: Any, made: tuple) -> Any:
+        graph, nodes = _read(outputs, self._names)
+        # The nodes live while the pass runs, as its caller holds the roots: to hold them here too
+        # keeps nothing alive for longer.
+        running = _Running(details=Details(graph, nodes) if self._values else None)
+        place = len(self._passes)
+        self._passes.append(None)
+        stack = self._threads.__dict__.setdefault("stack", [])
+        if stack:
+            # The two may share nodes, a leaf above all, whose hooks must not mix them up.
+            stack[-1].suspended = True
+        stack.append(running)
+        handles = []
+        error = None
+        try:
+            for index, node in enumerate(nodes):
+                handles.append(node.register_prehook(_hook(running, index)))
+            # A leaf holds its AccumulateGrad weakly: as a root it would die here, hook and all.
+            nodes = [nodes[i] for i in graph.roots if graph.nodes[i].kind == "accumulate"]
+            node = None
+            return run()
+        except BaseException as raised:
+            error = str(raised)
+            raise
+        finally:
+            nodes = None  # the frame may live on in a traceback
+            for handle in handles:
+                handle.remove()
+            if running.details is not None:
+                running.details.after_last(running.steps)
+                running.details = None
+            stack.pop()
+            if stack:
+                stack[-1].suspended = False
+            self._passes[place] = BackwardPass(*made, graph, tuple(running.steps), error)
+
+
+def _hook(running: _Running, index: int) -> Callable[[Any], None]:
+    def note(cotangents: tuple[torch.Tensor | None, ...]) -> None:
+        if running.suspended:
+            return
+        with pytorch.unseen():
+            arrived = tuple(value if value is None else meta_of(value) for value in cotangents)
+            step = Step(index, arrived)
+            if running.details is not None:
+                step = running.details.before(step, cotangents, running.steps)
+        running.steps.append(step)
+
+    return note
+
+
+def _read(
+    outputs: Any, names: Mapping[str, Any] | torch.nn.Module | None
+) -> tuple[Graph, list[Any]]:
+    with pytorch.unseen():
+        edges = [edge for output in outputs for edge in edges_of(output)]
+        # Without an edge the graph is empty and PyTorch will raise: that is for PyTorch to say.
+        return read(edges, Names(names))
+
+
+def _caller() -> tuple[str, int]:
+    frame = frame_outside()
+    return ("<unknown>", 0) if frame is None else (frame.f_code.co_filename, frame.f_lineno)
