@@ -14,6 +14,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
 from backwardpass import vjps
+from operators import entries
 
 # Where OpInfo passes the arguments in another order than the public function takes them.
 ORDER: dict[str, Callable] = {
@@ -54,6 +55,13 @@ for _dtype in (torch.float64, torch.complex128):
 MEANINGLESS: dict[str, dict[str, str]] = {
     "linalg.norm.subgradients_at_zero": {"finite": "at a kink: the matrix is 0"},
 }
+for _mine, _more in (
+    (ORDER, entries.ORDER),
+    (FUNCTION, entries.FUNCTION),
+    (MEANINGLESS, entries.MEANINGLESS),
+    (KNOWN, entries.KNOWN),
+):
+    _mine.update(_more)
 # Arguments that finite differences must leave alone, because the function compares them.
 STILL: dict[str, tuple[str, ...]] = {"nn.functional.hinge_embedding_loss": ("target",)}
 

@@ -27,7 +27,7 @@ def complex_value():
     yield replace(made, dtypes=COMPLEX)
 
 
-@edges("mul", "div.no_rounding_mode")
+@edges("mul", "div.no_rounding_mode", "true_divide")
 def products():
     yield case("a number for the other argument", normal(3), 2.5)
     yield case("both arguments are repeated", normal(3, 1), positive(1, 4))

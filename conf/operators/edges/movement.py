@@ -30,19 +30,19 @@ def vstack():
     yield case("more than matrices", [normal(2, 3, 2), normal(1, 3, 2)])
 
 
-@edges("split")
+@edges("split", "unsafe_split")
 def split():
     yield case("a last piece that is smaller", normal(5, 2), 2)
     yield case("one piece, along the last", normal(2, 3), 4, -1)
 
 
-@edges("split.list_args", "split_with_sizes")
+@edges("split.list_args", "split_with_sizes", "split_with_sizes_copy")
 def split_list():
     yield case("pieces of several sizes", normal(2, 6), [1, 2, 3], -1)
     yield case("an empty piece", normal(3, 2), [1, 0, 2])
 
 
-@edges("chunk")
+@edges("chunk", "unsafe_chunk")
 def chunk():
     yield case("fewer than asked for", normal(5), 4)
     yield case("a last piece that is smaller, along the last", normal(2, 5), 2, -1)
@@ -54,7 +54,7 @@ def tensor_split():
     yield case("a number of pieces, along the last", normal(2, 7), 3, -1)
 
 
-@edges("unbind")
+@edges("unbind", "unbind_copy")
 def unbind():
     yield case("along the last", normal(2, 3), -1)
     yield case("a vector into numbers", normal(3))

@@ -3,7 +3,7 @@
 from operators.cases import case, edges, normal, number
 
 
-@edges("expand", "broadcast_to")
+@edges("expand", "expand_copy", "broadcast_to")
 def repeated():
     yield case("new and repeated dimensions", normal(3, 1), (2, 3, 4))
     yield case("one number", number(2.0), (2, 3))
@@ -15,7 +15,7 @@ def repeated_as():
     yield case("one number", number(2.0), normal(2, 3)).wrt("input")
 
 
-@edges("reshape", "view")
+@edges("reshape", "view", "view_copy")
 def reshaped():
     yield case("a size left open", normal(2, 6), (3, -1))
     yield case("to a number", normal(1, 1), ())
@@ -46,7 +46,7 @@ def unflattened():
     yield case("the first of two, negative", normal(6, 2), -2, (2, 3))
 
 
-@edges("squeeze")
+@edges("squeeze", "squeeze_copy")
 def squeezed():
     yield case("one of two", normal(1, 3, 1), -1)
     yield case("not of size 1", normal(2, 3), 0)
@@ -58,7 +58,7 @@ def squeezed_of_several():
     yield case("both ends, negative", normal(1, 3, 1), (-1, -3))
 
 
-@edges("unsqueeze")
+@edges("unsqueeze", "unsqueeze_copy")
 def unsqueezed():
     yield case("at the end", normal(2, 3), -1)
     yield case("one number", number(2.0), 0)
@@ -71,19 +71,19 @@ def at_least():
     yield case("a list", [normal(3), number(2.0)])
 
 
-@edges("permute")
+@edges("permute", "permute_copy")
 def permuted():
     yield case("a cycle, negative", normal(2, 3, 4), (-1, 0, 1))
     yield case("four, no exchange of two", normal(2, 3, 4, 5), (2, 0, 3, 1))
 
 
-@edges("transpose")
+@edges("transpose", "transpose_copy")
 def transposed():
     yield case("negative", normal(2, 3, 4), -1, 0)
     yield case("a dimension with itself", normal(2, 3), 1, 1)
 
 
-@edges("t")
+@edges("t", "t_copy")
 def transposed_matrix():
     yield case("a matrix", normal(2, 3))
     yield case("a vector stays", normal(3))
@@ -96,7 +96,7 @@ def moved():
     yield case("one, negative", normal(2, 3, 4), -1, 0)
 
 
-@edges("diagonal", "linalg.diagonal")
+@edges("diagonal", "diagonal_copy", "linalg.diagonal")
 def diagonals():
     for offset in (-1, 0, 2):
         yield case(f"offset {offset}", normal(3, 4), offset=offset)
@@ -127,14 +127,14 @@ def selected():
     yield case("down to a number", normal(3), 0, 1)
 
 
-@edges("narrow")
+@edges("narrow", "narrow_copy")
 def narrowed():
     yield case("from a negative start", normal(2, 5), 1, -3, 2)
     yield case("the first two rows", normal(4, 3), 0, 0, 2)
     yield case("nothing", normal(2, 5), 1, 3, 0)
 
 
-@edges("unfold")
+@edges("unfold", "unfold_copy")
 def windows():
     yield case("windows that overlap", normal(7), 0, 3, 2)
     yield case("windows with gaps", normal(2, 7), 1, 2, 3)

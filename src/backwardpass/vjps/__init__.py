@@ -42,6 +42,9 @@ FAMILIES = {
     "solving": "Solving and determinants",
     "decompositions": "Matrix decompositions",
     "spectra": "Complex numbers and Fourier transforms",
+    "casts": "Casts, copies and constants",
+    "writing": "Writing into a copy",
+    "special": "Special functions",
 }
 
 for _family in FAMILIES:

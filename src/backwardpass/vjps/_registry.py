@@ -4,12 +4,15 @@ import ast
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import cleandoc, getsource
+from inspect import cleandoc, getsource, isgetsetdescriptor
+from operator import attrgetter
 from textwrap import dedent
 
 import torch
 
 RULES: dict[str, "Rule"] = {}
+# Where an entry's name is looked for: what has no other name is an operator of ATen.
+OWNERS = {"torch": torch, "torch.Tensor": torch.Tensor, "torch.ops.aten": torch.ops.aten}
 
 
 class Declined(Exception):
@@ -140,17 +143,21 @@ def public_name(entry: str) -> str:
 
     >>> public_name("nn.functional.pad.reflect"), public_name("expand"), public_name("linalg.inv")
     ('torch.nn.functional.pad', 'torch.Tensor.expand', 'torch.linalg.inv')
+    >>> public_name("mT"), public_name("slice")
+    ('torch.Tensor.mT', 'torch.ops.aten.slice')
     """
     return _found(entry)[0]
 
 
 def _found(entry: str) -> tuple[str, Callable]:
-    words = entry.split(".")
+    words = entry.removeprefix("torch.").split(".")
     for end in range(len(words), 0, -1):
-        for name, owner in (("torch", torch), ("torch.Tensor", torch.Tensor)):
+        for name, owner in OWNERS.items():
             found = owner
             for word in words[:end]:
                 found = getattr(found, word, None)
+            if isgetsetdescriptor(found):  # an attribute that is computed, x.mT
+                found = attrgetter(words[end - 1])
             if callable(found):
                 return ".".join((name, *words[:end])), found
     raise ValueError(f"{entry} names no function of torch and no method of torch.Tensor")

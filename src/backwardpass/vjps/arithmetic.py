@@ -6,7 +6,7 @@ from backwardpass.vjps._registry import rule
 from backwardpass.vjps._shared import conj, onto
 
 
-@rule("add", latex=r"\bar x = \bar y, \qquad \bar z = \alpha^* \bar y", saved="nothing")
+@rule("add", "__radd__", latex=r"\bar x = \bar y, \qquad \bar z = \alpha^* \bar y", saved="nothing")
 def add(g, y, input, other, *, alpha=1):
     return {"input": onto(g, input), "other": onto(conj(alpha) * g, other)}
 
@@ -16,18 +16,26 @@ def sub(g, y, input, other, *, alpha=1):
     return {"input": onto(g, input), "other": onto(-conj(alpha) * g, other)}
 
 
-@rule("rsub", latex=r"\bar x = -\alpha^* \bar y, \qquad \bar z = \bar y", saved="nothing")
+@rule(
+    "rsub", "__rsub__", latex=r"\bar x = -\alpha^* \bar y, \qquad \bar z = \bar y", saved="nothing"
+)
 def rsub(g, y, input, other, *, alpha=1):
     return {"input": onto(-conj(alpha) * g, input), "other": onto(g, other)}
 
 
-@rule("mul", latex=r"\bar x = \bar y \odot z^*, \qquad \bar z = \bar y \odot x^*", saved="x, z")
+@rule(
+    "mul",
+    "__rmul__",
+    latex=r"\bar x = \bar y \odot z^*, \qquad \bar z = \bar y \odot x^*",
+    saved="x, z",
+)
 def mul(g, y, input, other):
     return {"input": onto(g * conj(other), input), "other": onto(g * conj(input), other)}
 
 
 @rule(
     "div.no_rounding_mode",
+    "true_divide",
     "div.trunc_rounding",
     "div.floor_rounding",
     name="div",

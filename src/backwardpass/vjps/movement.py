@@ -41,6 +41,8 @@ def vstack(g, y, tensors):
     "split",
     "split.list_args",
     "split_with_sizes",
+    "split_with_sizes_copy",
+    "unsafe_split",
     name="split",
     latex=r"\bar x = \mathrm{cat}(\bar y_1, \bar y_2, \dots)",
     saved="nothing",
@@ -49,7 +51,12 @@ def split(g, y, tensor, split_size_or_sections, dim=0):
     return {"tensor": torch.cat(g, dim)}
 
 
-@rule("chunk", latex=r"\bar x = \mathrm{cat}(\bar y_1, \bar y_2, \dots)", saved="nothing")
+@rule(
+    "chunk",
+    "unsafe_chunk",
+    latex=r"\bar x = \mathrm{cat}(\bar y_1, \bar y_2, \dots)",
+    saved="nothing",
+)
 def chunk(g, y, input, chunks, dim=0):
     return {"input": torch.cat(g, dim)}
 
@@ -59,7 +66,12 @@ def tensor_split(g, y, input, indices_or_sections, dim=0):
     return {"input": torch.cat(g, dim)}
 
 
-@rule("unbind", latex=r"\bar x = \mathrm{stack}(\bar y_1, \bar y_2, \dots)", saved="nothing")
+@rule(
+    "unbind",
+    "unbind_copy",
+    latex=r"\bar x = \mathrm{stack}(\bar y_1, \bar y_2, \dots)",
+    saved="nothing",
+)
 def unbind(g, y, input, dim=0):
     return {"input": torch.stack(g, dim)}
 

@@ -12,6 +12,7 @@ RESHAPED = r"\bar x = \mathrm{reshape}(\bar y,\ \text{shape of } x)"
     "expand",
     "broadcast_to",
     "expand_as",
+    "expand_copy",
     name="expand, broadcast_to",
     latex=r"\bar x = \sum_{\text{repeated dimensions}} \bar y",
     saved="nothing",
@@ -25,6 +26,7 @@ def expand(g, y, input, *sizes):
     "view",
     "reshape_as",
     "view_as",
+    "view_copy",
     name="reshape, view",
     latex=RESHAPED,
     saved="nothing",
@@ -48,12 +50,12 @@ def unflatten(g, y, input, dim, sizes):
     return {"input": g.reshape(input.shape)}
 
 
-@rule("squeeze", "squeeze.multiple", latex=RESHAPED, saved="nothing")
+@rule("squeeze", "squeeze.multiple", "squeeze_copy", latex=RESHAPED, saved="nothing")
 def squeeze(g, y, input, dim=None):
     return {"input": g.reshape(input.shape)}
 
 
-@rule("unsqueeze", latex=RESHAPED, saved="nothing")
+@rule("unsqueeze", "unsqueeze_copy", latex=RESHAPED, saved="nothing")
 def unsqueeze(g, y, input, dim):
     return {"input": g.reshape(input.shape)}
 
@@ -68,6 +70,7 @@ def atleast_1d(g, y, *tensors):
 
 @rule(
     "permute",
+    "permute_copy",
     latex=r"\bar x = \mathrm{permute}(\bar y,\ \pi^{-1})",
     saved="nothing",
 )
@@ -78,6 +81,7 @@ def permute(g, y, input, dims):
 
 @rule(
     "transpose",
+    "transpose_copy",
     latex=r"\bar X = \bar Y^{\top}",
     saved="nothing",
     also="swapaxes swapdims",
@@ -86,7 +90,7 @@ def transpose(g, y, input, dim0, dim1):
     return {"input": g.transpose(dim0, dim1)}
 
 
-@rule("t", latex=r"\bar X = \bar Y^{\top}", saved="nothing")
+@rule("t", "t_copy", latex=r"\bar X = \bar Y^{\top}", saved="nothing")
 def t(g, y, input):
     return {"input": g.t()}
 
@@ -99,6 +103,7 @@ def movedim(g, y, input, source, destination):
 @rule(
     "diagonal",
     "linalg.diagonal",
+    "diagonal_copy",
     latex=r"\bar X = \mathrm{diag}(\bar y),\ \text{0 elsewhere}",
     saved="nothing",
 )
@@ -147,7 +152,12 @@ def select(g, y, input, dim, index):
     return {"input": dx}
 
 
-@rule("narrow", latex=r"\bar x[a : a + \ell] = \bar y,\ \text{0 elsewhere}", saved="nothing")
+@rule(
+    "narrow",
+    "narrow_copy",
+    latex=r"\bar x[a : a + \ell] = \bar y,\ \text{0 elsewhere}",
+    saved="nothing",
+)
 def narrow(g, y, input, dim, start, length):
     dx = torch.zeros_like(input)
     dx.narrow(dim, int(start), length).copy_(g)
@@ -156,6 +166,7 @@ def narrow(g, y, input, dim, start, length):
 
 @rule(
     "unfold",
+    "unfold_copy",
     latex=r"\bar x_i = \sum_{\text{windows that hold } i} \bar y",
     saved="nothing",
     kinks="entries of several windows collect several cotangents",
