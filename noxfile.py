@@ -86,6 +86,12 @@ def mutants(session: nox.Session) -> None:
 
 
 @nox.session(venv_backend="none")
+def falsify(session: nox.Session) -> None:
+    """Search deeply for what refutes a claim: nox -s falsify -- ID; -- --write keeps the counts."""
+    run(session, "conf/press/trials/claims/run.py", *session.posargs)
+
+
+@nox.session(venv_backend="none")
 def bench(session: nox.Session) -> None:
     """Time trace against other packages, then builds against their limits; -- peers, -- builds."""
     wanted = [part for part in ("peers", "builds") if part in session.posargs]

@@ -32,6 +32,8 @@ GATES = {
     "doctest": "an example with a prompt in a chapter does not give the output it shows",
     "answer": "the answer of an exercise cannot be computed, or not be told from a wrong one",
     "claim": "a statement of the inventory lacks its place, or has one that is not there",
+    "world": "a claim falls in the world it is tried in, or a stronger one does not; a claim is "
+    "tried by nothing, or was changed and not where it is repeated",
     "prompt": "a prompt stands where nothing would run it",
     "message": "PyTorch says something else than an entry of the error index, or nothing",
     "skipped": "a page or a docstring switches off one of its own examples or cells",

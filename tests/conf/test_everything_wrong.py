@@ -586,6 +586,55 @@ CHAPTERS = [
         ),
     ),
     chapter(
+        "tried",
+        fence("claim} no-domain", "It holds.")
+        + fence("claim} no-words", ":domain: all programs")
+        + fence("claim} Not_an_id", ":domain: all programs", "It holds.")
+        + fence("claim} no-falsifier", ":domain: all programs", "It holds.")
+        + fence("claim} falls", ":domain: in this example", "It falls.")
+        + fence("claim} sines", ":domain: all programs", "It holds.")
+        + fence("claim} raises", ":domain: all programs", "It holds.")
+        + fence("claim} draws-nothing", ":domain: all programs", "It holds.")
+        + fence("claim} survives", ":domain: all programs", "It holds.")
+        + fence("claim} example", ":domain: in this example", "It holds.")
+        + "Again: {claim-ref}`nothing@123456`.\n\n"
+        + "And: {claim-ref}`example`.\n\n"
+        + "And: {claim-ref}`more <example@123456>`.\n\n"
+        + "And: {claim-ref}`an example, a claim`.\n",
+        ("```{claim} no-domain", "claim no-domain has no domain; add :domain: with .*"),
+        ("```{claim} no-words", "claim no-words has no statement; write it inside .*"),
+        ("```{claim} Not_an_id", "claim Not_an_id: an id is lower-case words with hyphens .*"),
+        ("```{claim} no-falsifier", "claim no-falsifier has no falsifier; write one in .*"),
+        (
+            "```{claim} falls",
+            'claim falls has a falsifier, and its domain is "in this example"; name the domain.*',
+        ),
+        (
+            "Again:",
+            r"claim-ref: no page states the claim nothing; there are: .* \[gate\.world\]",
+        ),
+        (
+            "And: {claim-ref}`example`",
+            "claim-ref: see that this is no stronger than the claim example, and write "
+            r"example@\w{6} \[gate\.world\]",
+        ),
+        (
+            "And: {claim-ref}`more",
+            "claim-ref: the claim example has changed since this was confirmed; it says now: "
+            r'"It holds\." Read both, and write example@\w{6} \[gate\.world\]',
+        ),
+        ("And: {claim-ref}`an", "claim-ref takes id@digest or words <id@digest>, and got .*"),
+    ),
+    chapter(
+        "tried_again",
+        fence("claim} example", ":domain: in this example", "It holds."),
+        (
+            "```{claim} example",
+            r"the claim example stands in bad/tried\.md:\d+ already; give one another id "
+            r"\[gate\.world\]",
+        ),
+    ),
+    chapter(
         "directive",
         fence(f"embad}} {SCRIPT}") + "### Two levels down\n",
         ("```{embad}", "Unknown directive type: 'embad' .*"),
@@ -629,7 +678,56 @@ CLAIMS = Wrong(
         ("[W-09]", r"W-09 has the verdict 'wrong'; there are: true, .* \[gate\.claim\]"),
     ),
 )
-WRONG = [*SCRIPTS, *CHAPTERS, CLAIMS]
+FALSIFIER = """
+@claim("{0}", world=programs())
+def {1}(roots):
+    {2}
+
+
+@control("{0}", "{3}")
+def {1}_control(roots):
+    {4}
+
+"""
+FALLS = "assert not roots"
+WORLD = r" \[gate\.world\]"
+FALSIFIERS = Wrong(
+    "book/reference/claims/falsifiers/wrong.py",
+    "from press.trials.claims import assume, claim, control\n"
+    "from press.worlds import programs\n\n"
+    + FALSIFIER.format("falls", "falls", FALLS, "It stands.", FALLS)
+    + FALSIFIER.format("sines", "sines", FALLS, "It stands.", FALLS)
+    + FALSIFIER.format("raises", "raises", "1 / 0", "It stands.", FALLS)
+    + FALSIFIER.format("draws-nothing", "draws_nothing", "assume(False)", "It stands.", FALLS)
+    + FALSIFIER.format("survives", "survives", "assert roots", "It stands.", "assert roots"),
+    (
+        (
+            '@claim("falls"',
+            r"falls: it does not hold: AssertionError; bound it, or teach the exception import "
+            rf"torch .*falls\(roots\){WORLD}",
+        ),
+        (
+            '@claim("sines"',
+            r"sines: it does not hold: AssertionError; .* v1 = x0 \* 2 leaves, roots = \[x0\], "
+            rf"\[v1\] def sines\(roots\): assert not roots sines\(roots\){WORLD}",
+        ),
+        ('@claim("raises"', r"raises: its falsifier raised ZeroDivisionError: .*" + WORLD),
+        ('@claim("draws-nothing"', "draws-nothing: its falsifier drew no case; .*" + WORLD),
+        ('@claim("survives"', 'survives: its control "It stands." survived 100 .*' + WORLD),
+    ),
+)
+TWICE = Wrong(
+    "book/reference/claims/falsifiers/wrong_twice.py",
+    FALSIFIER.format("sines", "again", "assert roots", "It stands.", FALLS),
+    (
+        (
+            '@claim("sines"',
+            r"the claim sines has a falsifier at book/reference/claims/falsifiers/wrong\.py:\d+ "
+            rf"already; give one of them another id{WORLD}",
+        ),
+    ),
+)
+WRONG = [*SCRIPTS, *CHAPTERS, CLAIMS, FALSIFIERS, TWICE]
 
 # Nothing is wrong with these: what looks unusual about them is allowed.
 GOOD = {

@@ -1,0 +1,118 @@
+"""Results of trials, kept under keys; read without torch.
+
+A key is made of all that a result depends on: PyTorch's version, the worlds, what tries, and the
+module of falsifiers.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PRESS = Path(__file__).resolve().parents[2]
+ROOT = PRESS.parents[1]
+FALSIFIERS = ROOT / "book" / "reference" / "claims" / "falsifiers"
+SEARCHED = FALSIFIERS.parent / "searched.json"
+STORE = ROOT / "_build" / "claims.json"
+# Where a chapter states a claim.
+STATED = re.compile(r"^[`:]{3,}\{claim\}[ ]+(\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A falsifier as it stands in its module."""
+
+    id: str
+    path: Path
+    line: int
+
+    @property
+    def place(self) -> str:
+        return f"{self.path.relative_to(ROOT).as_posix()}:{self.line}"
+
+
+def declared() -> Iterator[Declared]:
+    """Every ``@claim("id", ...)`` of the modules of falsifiers, in order."""
+    for path in modules():
+        yield from _declared(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _declared(path: Path, modified: int) -> tuple[Declared, ...]:
+    return tuple(
+        Declared(call.args[0].value, path, call.lineno)
+        for node in ast.parse(path.read_text("utf-8")).body
+        for call in getattr(node, "decorator_list", ())
+        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "claim"
+    )
+
+
+def falsifiers() -> dict[str, Declared]:
+    """The falsifier of each claim; of two for one id the first."""
+    found: dict[str, Declared] = {}
+    for one in declared():
+        found.setdefault(one.id, one)
+    return found
+
+
+def unstated() -> list[Declared]:
+    """The falsifiers whose claim no chapter states."""
+    pages = (path.read_text("utf-8") for path in (ROOT / "book").rglob("*.md"))
+    stated = {id for page in pages for id in STATED.findall(page)}
+    return [one for one in declared() if one.id not in stated]
+
+
+def modules() -> list[Path]:
+    """The modules of falsifiers."""
+    return sorted(FALSIFIERS.glob("[a-z]*.py"))
+
+
+def key(module: Path) -> str:
+    """The key under which what a module of falsifiers found is current."""
+    digest = hashlib.sha256(importlib.metadata.version("torch").encode())
+    shared = [*(PRESS / "worlds").glob("*.py"), *Path(__file__).parent.glob("*.py")]
+    for path in [*sorted(shared), *sorted(module.parent.glob("_*.py")), module]:
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
+
+
+def read(store: Path | None = None) -> dict[str, dict]:
+    """What is kept of each claim; nothing where there is no such file, or half of one."""
+    store = store or STORE
+    try:
+        return _read(store, store.stat().st_mtime_ns)
+    except (OSError, ValueError):
+        return {}
+
+
+@cache
+def _read(store: Path, modified: int) -> dict[str, dict]:
+    return json.loads(store.read_text("utf-8"))
+
+
+def write(results: dict[str, dict], store: Path | None = None) -> None:
+    """Keep the results, a line for each claim, all of them or nothing."""
+    store = store or STORE
+    store.parent.mkdir(parents=True, exist_ok=True)
+    rows = [f"{json.dumps(id)}: {json.dumps(row)}" for id, row in sorted(results.items())]
+    unfinished = store.with_suffix(".new")
+    unfinished.write_text("{\n" + ",\n".join(rows) + "\n}\n", "utf-8")
+    unfinished.replace(store)
+
+
+def outdated(ids: set[str], store: Path | None = None) -> list[str]:
+    """Those of the claims that have to be tried: changed since, or never tried."""
+    stored = read(store)
+    keys: dict[Path, str] = {}
+    found = []
+    for one in falsifiers().values():
+        if one.id in ids:
+            keys.setdefault(one.path, key(one.path))
+            if stored.get(one.id, {}).get("key") != keys[one.path]:
+                found.append(one.id)
+    return found
