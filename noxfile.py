@@ -34,6 +34,11 @@ ENVIRONMENTS = {
 }
 # What runs nothing of the book's own needs neither it nor torch.
 ALONE = {"browser", "lint"}
+# import-linter reads the sources where they lie: neither torch nor the project is installed.
+CONTRACTS = (
+    "import sys; sys.path.insert(0, 'src'); "
+    "from importlinter.cli import lint_imports_command as lint; lint()"
+)
 
 
 @nox.session(venv_backend="none")
@@ -130,10 +135,11 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check the style of the code; nox -s lint -- --fix mends what can be mended."""
+    """Check style and who imports whom; nox -s lint -- --fix mends what can be mended."""
     fix = "--fix" in session.posargs
     run(session, "-m", "ruff", "check", *(["--fix"] if fix else []), name="lint")
     run(session, "-m", "ruff", "format", *([] if fix else ["--check"]), name="lint")
+    run(session, "-c", CONTRACTS, "--no-cache", "--no-logo", name="lint")
 
 
 def run(session: nox.Session, *command: str, name: str = "book") -> None:

@@ -1,9 +1,7 @@
 """Fifty random architectures of torch.nn layers, and two graphs as deep as graphs get."""
 
-import math
 import random
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -172,29 +170,14 @@ def chain(length: int) -> torch.Tensor:
     return y
 
 
-def seconds_a_node(length: int) -> float:
-    """Time a trace by the clock of the processor, which others on the machine do not move."""
-    y = chain(length)
-    start = time.thread_time()
-    graph = backwardpass.trace(y)
-    spent = time.thread_time() - start
-    assert len(graph.nodes) == length + 1
-    assert graph.nodes[-1].kind == "accumulate"
-    assert graph.to_text(max_nodes=20).count("\n") < 20
-    return spent / length
-
-
-def test_a_chain_of_200_000_nodes_costs_in_proportion():
-    """A node of a chain a hundred times as long costs less than twice as much time."""
+def test_a_chain_of_200_000_nodes():
+    """It is read to its leaf, and folded into a few lines; no stack is as deep as the chain."""
 
     def work():
-        short, long = math.inf, math.inf
-        for _ in range(4):  # the fastest of each counts: others on the machine only slow it down
-            short = min([short, *(seconds_a_node(2_000) for _ in range(9))])
-            long = min(long, seconds_a_node(200_000))
-            if long < 2 * short:
-                return
-        raise AssertionError(f"{1e6 * long:.1f} µs a node against {1e6 * short:.1f}")
+        graph = backwardpass.trace(chain(200_000))
+        assert len(graph.nodes) == 200_001
+        assert graph.nodes[-1].kind == "accumulate"
+        assert graph.to_text(max_nodes=20).count("\n") < 20
 
     in_a_deep_thread(work)
 

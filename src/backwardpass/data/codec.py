@@ -121,8 +121,10 @@ def meta_as_dict(meta: TensorMeta | None) -> dict[str, Any] | None:
 
 def meta_from_dict(data: Mapping[str, Any] | None) -> TensorMeta | None:
     """Undo :func:`meta_as_dict`."""
-    if data is None:
-        return None
+    return None if data is None else _meta_from_dict(data)
+
+
+def _meta_from_dict(data: Mapping[str, Any]) -> TensorMeta:
     return TensorMeta(_tupled(data["shape"]), data["dtype"], data["device"])
 
 
@@ -192,7 +194,7 @@ def _node_from_dict(data: Mapping[str, Any]) -> Node:
         name=data["name"],
         kind=data["kind"],
         label=data["label"],
-        outputs=tuple(meta_from_dict(meta) for meta in data["outputs"]),
+        outputs=tuple(_meta_from_dict(meta) for meta in data["outputs"]),
         saved=tuple(_saved_from_dict(saved) for saved in data["saved"]),
         edges=tuple(Edge(edge["target"], edge["input_nr"]) for edge in data["edges"]),
         module=data.get("module"),
@@ -206,7 +208,7 @@ def step_as_dict(step: Step) -> dict[str, Any]:
         "node": step.node,
         "cotangents": [meta_as_dict(meta) for meta in step.cotangents],
     }
-    if step.norms is None:
+    if step.norms is None or step.values is None or step.freed is None:
         return data
     wrote = step.wrote and {
         "how": step.wrote.how,

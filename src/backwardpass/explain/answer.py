@@ -2,6 +2,7 @@
 
 import textwrap
 from dataclasses import dataclass
+from typing import Literal
 
 from backwardpass.explain.place import Place
 
@@ -12,8 +13,18 @@ RECORD = (
 )
 VALUES = "record(values=True), which tells whether a hook took it away during the pass"
 
+# From the graph; from a recorded pass; from a watched forward pass.
+Cause = Literal[
+    "unknown", "has a gradient", "inference tensor", "does not require grad",
+    "loss without a graph", "not reached", "not a leaf",
+    "backward not run", "other loss", "pass raised", "autograd.grad", "left out",
+    "function returned None", "nothing arrived", "cleared", "removed by a hook",
+    "detached", "recording was off", "inside a function", "no derivative", "copied", "new leaf",
+    "frozen", "left PyTorch", "not used", "bound to another tensor",
+]  # fmt: skip
+
 # What to change, by cause.
-CHANGE = {
+CHANGE: dict[Cause, str] = {
     "no derivative": "Keep to floating point on the way from the tensor to the loss, or give the "
     "step a derivative of its own with a torch.autograd.Function.",
     "inference tensor": "Make it, and compute with it, outside torch.inference_mode(); "
@@ -65,7 +76,7 @@ class Answer:
       to change: Call retain_grad().
     """
 
-    cause: str
+    cause: Cause
     because: str
     change: str = ""
     next: str = ""
@@ -97,8 +108,9 @@ def _wrapped(text: str, indent: str = "    ") -> list[str]:
 
 
 def answered(
-    cause: str, because: str, seen: tuple[str, ...] = (), places: tuple[Place, ...] = ()
+    cause: Cause, because: str, seen: tuple[str, ...] = (), places: tuple[Place, ...] = ()
 ) -> Answer:
+    """Answer with what is to be changed for a cause that always asks for the same change."""
     return Answer(cause, because, change=CHANGE[cause], seen=seen, places=places)
 
 

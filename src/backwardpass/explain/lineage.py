@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 import torch
 
-from backwardpass.explain.answer import WATCH, Answer, answered, count
-from backwardpass.explain.watch import CLEARED, LEAVING, Note, Place, Watch
+from backwardpass.explain.answer import WATCH, Answer, Cause, answered, count
+from backwardpass.explain.place import Place
+from backwardpass.explain.watch import CLEARED, LEAVING, Note, Watch
 
 MOST_PLACES = 3
 # Of several cuts the one that says most comes first.
@@ -41,7 +42,8 @@ class Lineage:
     def __init__(self, watch: Watch, tensor: torch.Tensor, loss: torch.Tensor) -> None:
         self.notes = watch._notes
         known, end = watch._of(tensor), watch._of(loss)
-        self.number, self.latest = (None, None) if known is None else known
+        self.number = None if known is None else known[0]
+        self.latest = None if known is None else known[1]
         self.end = None if end is None else end[1]
         self.tensor = tensor
 
@@ -55,10 +57,10 @@ class Lineage:
             )
         before = self._ancestors([self.end])
         if self.number is None:
-            return self._unused(before)
+            return self._unused(before, self.end)
         derived, linked = self._derived()
         if self.end not in derived:
-            return self._apart(derived, before)
+            return self._apart(derived, before, self.end)
         cuts = [
             index
             for index in sorted(derived & before - linked)
@@ -87,8 +89,10 @@ class Lineage:
 
     def of_a_name(self) -> Answer | None:
         """Say whether the line that made the tensor gave it the name of one it was made from."""
-        note = self.notes[self.latest] if self.latest is not None else None
-        if note is None or note.place is None or not note.given:
+        if self.latest is None:
+            return None
+        note = self.notes[self.latest]
+        if note.place is None or not note.given:
             return None
         name = _rebound(note.place)
         if name is None or name not in self._names_on(self.latest, note.place):
@@ -110,12 +114,13 @@ class Lineage:
         """Give the last line on which the tensor's gradient was set to None."""
         for note in reversed(self.notes):
             if note.what == CLEARED and self.notes[note.given[0][0]].tensor == self.number:
-                return (note.place,)
+                return () if note.place is None else (note.place,)
         return ()
 
     def _names_on(self, index: int, place: Place) -> set[str]:
         """Collect what leaves were called that went into the notes of one line."""
-        names, queue = set(), [index]
+        names: set[str] = set()
+        queue = [index]
         for one in queue:
             note = self.notes[one]
             if note.place == place:
@@ -170,7 +175,7 @@ class Lineage:
         loses = not note.requires_grad and note.became != "function"
         return loses and any(required for _, required in note.given)
 
-    def _kind(self, note: Note) -> str:
+    def _kind(self, note: Note) -> Cause:
         if note.what in DETACHING:
             return "detached"
         if note.what in COPYING:
@@ -211,20 +216,20 @@ class Lineage:
             places=tuple(dict.fromkeys(place for place in places if place))[:MOST_PLACES],
         )
 
-    def _apart(self, derived: set[int], before: set[int]) -> Answer | None:
+    def _apart(self, derived: set[int], before: set[int], end: int) -> Answer | None:
         """Answer where nothing PyTorch computed from the tensor went into the loss."""
         left = [
             self.notes[index]
             for index in sorted(derived)
-            if self.notes[index].what in LEAVING and index < self.end
+            if self.notes[index].what in LEAVING and index < end
         ]
         rebound = self.of_a_name()
         if rebound is not None:
             return rebound
         if not left:
-            return self._unused(before)
+            return self._unused(before, end)
         how = ", ".join(dict.fromkeys(LEAVING[note.what] for note in left))
-        places = dict.fromkeys(note.place for note in reversed(left))
+        places = dict.fromkeys(note.place for note in reversed(left) if note.place)
         return answered(
             "left PyTorch",
             f"Nothing that PyTorch computed from it went into the loss; as {how} its values left "
@@ -232,7 +237,7 @@ class Lineage:
             places=tuple(places)[:MOST_PLACES],
         )
 
-    def _unused(self, before: set[int]) -> Answer | None:
+    def _unused(self, before: set[int], end: int) -> Answer | None:
         first = min(
             (index for index, note in enumerate(self.notes) if note.tensor == self.number),
             default=None,
@@ -244,8 +249,8 @@ class Lineage:
         ]
         if any(not self.notes[index].what and not self.notes[index].is_leaf for index in before):
             return None  # made by what is not seen, such as compiled code
-        loss = self.notes[self.end].place
-        if first is not None and self.number is not None and first > self.end:
+        loss = self.notes[end].place
+        if first is not None and self.number is not None and first > end:
             return answered(
                 "bound to another tensor",
                 "It was made after the loss was computed: the loss knows another tensor.",

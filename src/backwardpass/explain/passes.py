@@ -5,7 +5,7 @@ import linecache
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backwardpass.data.graph import GraphData
+from backwardpass.data.graph import GraphData, Node
 from backwardpass.data.passes import PassData
 from backwardpass.explain.answer import RECORD, VALUES, Answer, count
 from backwardpass.explain.lineage import MOST_PLACES, Lineage
@@ -22,6 +22,7 @@ def after_passes(
     nodes: Sequence[Any],
     lineage: Lineage | None,
 ) -> Answer:
+    """Answer from recorded passes about the node `here`, which a tensor's gradient arrives at."""
     if not recording.passes:
         freed = any(saved.freed for node in graph.nodes for saved in node.saved)
         return Answer(
@@ -59,32 +60,11 @@ def _of_pass(
     there = graph.match(seen.graph)
     if not there.keys() & set(graph.roots):
         return None
-    places = (_place_of(seen),)
     ran = [step for step in seen.steps if step.node == there[here]]
-    if seen.call == "grad" and not ran:
-        return Answer(
-            "autograd.grad",
-            "torch.autograd.grad() returns gradients, and writes to no .grad.",
-            change="Use what it returns, or call backward().",
-            places=places,
-        )
-    if not ran and seen.error is not None:
-        return Answer(
-            "pass raised",
-            "The pass ended with an exception before it came to this tensor.",
-            change="Mend what raises; then clear the gradients and run the forward pass again.",
-            seen=(f"{seen.error.splitlines()[0] if seen.error else 'an exception'}",),
-            places=places,
-        )
     if not ran:
-        return Answer(
-            "left out",
-            "The pass ran without it: it was started with inputs= that do not include it.",
-            change="Name it in inputs=, or leave inputs= out.",
-            places=places,
-        )
+        return _did_not_run(seen)
     if all(cotangent is None for cotangent in ran[-1].cotangents):
-        return _nothing_arrived(seen, there, here, nodes, places)
+        return _nothing_arrived(seen, there, here, nodes)
     wrote = ran[-1].wrote
     if wrote is not None and wrote.how == "removed":
         return Answer(
@@ -92,7 +72,7 @@ def _of_pass(
             "The pass gave it a gradient, and a hook on the tensor took it away at once.",
             change="Look at what was registered with register_post_accumulate_grad_hook(): "
             "optimizers that step during the backward pass do this.",
-            places=places,
+            places=(_place_of(seen),),
         )
     cleared = lineage.cleared_at() if lineage else ()
     return Answer(
@@ -100,35 +80,40 @@ def _of_pass(
         "The pass gave it a gradient, and it was cleared afterwards.",
         change="Read the gradient before zero_grad(), or before it is set to None.",
         next="" if wrote or cleared else VALUES,
-        places=(*cleared, *places),
+        places=(*cleared, _place_of(seen)),
+    )
+
+
+def _did_not_run(seen: PassData) -> Answer:
+    places = (_place_of(seen),)
+    if seen.call == "grad":
+        return Answer(
+            "autograd.grad",
+            "torch.autograd.grad() returns gradients, and writes to no .grad.",
+            change="Use what it returns, or call backward().",
+            places=places,
+        )
+    if seen.error is not None:
+        return Answer(
+            "pass raised",
+            "The pass ended with an exception before it came to this tensor.",
+            change="Mend what raises; then clear the gradients and run the forward pass again.",
+            seen=(f"{seen.error.splitlines()[0] if seen.error else 'an exception'}",),
+            places=places,
+        )
+    return Answer(
+        "left out",
+        "The pass ran without it: it was started with inputs= that do not include it.",
+        change="Name it in inputs=, or leave inputs= out.",
+        places=places,
     )
 
 
 def _nothing_arrived(
-    seen: PassData,
-    there: Mapping[int, int],
-    here: int,
-    nodes: Sequence[Any],
-    places: tuple[Place, ...],
+    seen: PassData, there: Mapping[int, int], here: int, nodes: Sequence[Any]
 ) -> Answer:
-    """Follow the None back to the nodes that had a gradient and sent none."""
-    back = {then: now for now, then in there.items()}
-    arrived = {step.node: step.cotangents for step in seen.steps}
-    senders: dict[int, list[int]] = {}
-    for node in seen.graph.nodes:
-        for edge in node.edges:
-            if edge.target is not None:
-                senders.setdefault(edge.target, []).append(node.index)
-    origins, queue, met = [], [there[here]], set()
-    for index in queue:
-        for sender in senders.get(index, ()):
-            if sender in met or sender not in arrived:
-                continue
-            met.add(sender)
-            if any(cotangent is not None for cotangent in arrived[sender]):
-                origins.append(seen.graph.nodes[sender])
-            else:
-                queue.append(sender)
+    """Say which nodes had a gradient and sent none towards this one."""
+    origins = _origins_of_none(seen, there[here])
     functions = [node for node in origins if node.kind == "function"]
     if not functions:
         names = ", ".join(dict.fromkeys(clean(node.name) for node in origins)) or "nothing"
@@ -136,8 +121,9 @@ def _nothing_arrived(
             "nothing arrived",
             "The pass came to it, and brought no gradient.",
             seen=(f"a gradient went into {names}, and none came out towards this tensor",),
-            places=places,
+            places=(_place_of(seen),),
         )
+    back = {then: now for now, then in there.items()}
     lines = [_backward_of(nodes[back[node.index]]) for node in functions if node.index in back]
     name = clean(functions[0].name).removesuffix("Backward")
     return Answer(
@@ -146,16 +132,38 @@ def _nothing_arrived(
         "for the input that leads to this tensor.",
         change="Return the gradient in the place of that input: one for each argument of "
         "forward(), in its order.",
-        places=(*(line for line in lines if line is not None), *places),
+        places=(*(line for line in lines if line is not None), _place_of(seen)),
     )
+
+
+def _origins_of_none(seen: PassData, index: int) -> list[Node]:
+    """Follow the None that arrived at a node back to the nodes that had a gradient."""
+    arrived = {step.node: step.cotangents for step in seen.steps}
+    senders: dict[int, list[int]] = {}
+    for node in seen.graph.nodes:
+        for edge in node.edges:
+            if edge.target is not None:
+                senders.setdefault(edge.target, []).append(node.index)
+    origins: list[Node] = []
+    queue, met = [index], set()
+    for receiver in queue:  # the list grows while it is walked
+        for sender in senders.get(receiver, ()):
+            if sender in met or sender not in arrived:
+                continue
+            met.add(sender)
+            if any(cotangent is not None for cotangent in arrived[sender]):
+                origins.append(seen.graph.nodes[sender])
+            else:
+                queue.append(sender)
+    return origins
 
 
 def _backward_of(node: Any) -> Place | None:
     """Find where the backward of a Python function is written."""
-    backward = getattr(pytorch.function_of(node), "backward", None)
+    backward: Any = getattr(pytorch.function_of(node), "backward", None)
     try:
         _, line = inspect.getsourcelines(backward)
-        filename = inspect.getsourcefile(backward)
+        filename = inspect.getsourcefile(backward) or ""
         start = next(
             number
             for number, text in enumerate(linecache.getlines(filename)[line - 1 :], start=line)

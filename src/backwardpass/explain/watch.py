@@ -99,7 +99,8 @@ class Watch:
     def __exit__(self, *exception: object) -> None:
         mode, self._mode = self._mode, None
         self._on_storage.clear()
-        mode.__exit__(*exception)
+        if mode is not None:
+            mode.__exit__(*exception)
 
     def _of(self, tensor: torch.Tensor) -> tuple[int, int] | None:
         """Give a tensor's number and its latest note; None for one that was never met."""
@@ -137,8 +138,9 @@ class Watch:
     def _first(self, tensor: torch.Tensor, requires_grad: bool) -> Note:
         """Describe a tensor that no call has been seen to make."""
         note = Note("", None, requires_grad=requires_grad, is_leaf=tensor.is_leaf)
-        storage, place = self._on_storage.get(storage_of(tensor), (None, 0))
-        if storage is not None and storage() is not None:
+        storage = storage_of(tensor)
+        alive, place = (None, 0) if storage is None else self._on_storage.get(storage, (None, 0))
+        if alive is not None and alive() is not None:
             # Such as a Parameter made of a result: a new leaf over the same memory.
             note.what, note.given = "new", ((place, self._notes[place].requires_grad),)
             note.place = self._notes[place].place
@@ -181,20 +183,28 @@ class _Mode(TorchFunctionMode):
         name = _name(function)
         if name == pytorch.SWITCH:
             self._watch._off = None if args[0] else place_of(frame_outside())
-            return
-        if name in LEAVING:
+        elif name in LEAVING:
             if given:
-                self._watch._note(
-                    Note(name, place_of(frame_outside()), given, recording=torch.is_grad_enabled())
-                )
-            return
-        made = list(_tensors(result))
-        if name == "grad" and result is None and len(args) == 2 and args[1] is None:
-            self._watch._note(Note(CLEARED, place_of(frame_outside()), given[:1]))
-        if result is None and name in _CHANGES_ITS_FIRST:
-            made = [args[0]]
-        if not made or name in pytorch.NO_VALUE:
-            return
+                self._note_without_tensor(name, given)
+        else:
+            if name == "grad" and result is None and len(args) == 2 and args[1] is None:
+                self._note_without_tensor(CLEARED, given[:1])
+            changed = result is None and name in _CHANGES_ITS_FIRST
+            made = [args[0]] if changed else list(_tensors(result))
+            if made and name not in pytorch.NO_VALUE:
+                self._note_tensors(name, given, leaves, made)
+
+    def _note_without_tensor(self, what: str, given: tuple[tuple[int, bool], ...]) -> None:
+        place, recording = place_of(frame_outside()), torch.is_grad_enabled()
+        self._watch._note(Note(what, place, given, recording=recording))
+
+    def _note_tensors(
+        self,
+        name: str,
+        given: tuple[tuple[int, bool], ...],
+        leaves: list[torch.Tensor],
+        made: list[torch.Tensor],
+    ) -> None:
         frame, recording = frame_outside(), torch.is_grad_enabled()
         place, names = place_of(frame), _names_of(leaves, frame)
         inside = None if recording or not given else _function_around()
@@ -278,7 +288,7 @@ def _names_of(tensors: list[torch.Tensor], frame: FrameType | None) -> tuple[str
 
 def _function_around() -> str | None:
     """Name the autograd.Function inside whose forward this is called: apply() calls it."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
         if code.co_name == "apply" and code.co_filename == _APPLY:

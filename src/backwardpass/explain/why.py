@@ -131,7 +131,7 @@ def _answer(
 
 
 def _check(tensor: Any, loss: Any, recording: Any, watched: Any) -> None:
-    wanted = [
+    wanted: list[tuple[str, Any, type | tuple[type, ...], str]] = [
         ("tensor", tensor, torch.Tensor, "Pass the tensor whose gradient is missed"),
         ("loss", loss, torch.Tensor, "Pass the tensor that backward() was called on"),
         ("recording", recording, (Recording, type(None)), "Pass what backwardpass.record() gave"),
@@ -230,7 +230,7 @@ def _not_reached(
 
 
 def _not_a_leaf(tensor: torch.Tensor, lineage: Lineage | None) -> Answer:
-    made_by = tensor.grad_fn.name()
+    made_by = tensor.grad_fn.name() if tensor.grad_fn else "something"
     if lineage is not None:
         answer = lineage.of_a_name()
         if answer is not None:

@@ -103,7 +103,7 @@ def module_of(node: Any) -> str | None:
 
 def _mark(output: Any, start: int, path: str, owners: dict[int, str]) -> None:
     """Note the path on the nodes made since `start`, but for those an inner module has noted."""
-    found = [
+    found: list[Any] = [
         leaf.grad_fn
         for leaf in pytorch.tree_leaves(output)
         if isinstance(leaf, torch.Tensor) and leaf.grad_fn is not None

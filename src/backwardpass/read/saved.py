@@ -65,6 +65,7 @@ class SavedReader:
         source = self.names.of_saved(data, storage)
         if source is None and field.startswith("result"):
             source = "result"
+        role: Role
         if field.startswith("result"):
             role = "result"
         elif self._is_parameter(data, storage):
@@ -110,7 +111,7 @@ class SavedReader:
         self, tensor: torch.Tensor, field: str, source: str | None, role: Role
     ) -> Saved:
         storage = storage_of(tensor)
-        nbytes = tensor.numel() * tensor.element_size()
+        nbytes: int | None = tensor.numel() * tensor.element_size()
         storage_nbytes = None if storage is None else tensor.untyped_storage().nbytes()
         if storage is None and tensor.layout != torch.strided:
             storage, nbytes = _of_parts(tensor)

@@ -161,7 +161,7 @@ def _root_edges(root: Any) -> list[tuple[Any, int]]:
                 "Pass the tensor whose backward graph is wanted, such as the loss."
             )
         found = edges_of(item)
-        if not found:
+        if not found and isinstance(item, torch.Tensor):  # a gradient edge is one in any case
             raise ValueError(_without_graph(item))
         edges += found
     return edges

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from backwardpass.data.graph import GraphData
-from backwardpass.data.passes import Step, Written
+from backwardpass.data.passes import How, Step, Written
 from backwardpass.read import pytorch
 from backwardpass.read.names import Names
 from backwardpass.read.saved import SavedReader
@@ -27,7 +27,9 @@ class Details:
         self.graph = graph
         self.nodes = nodes
         self.saved = SavedReader(Names())
-        self.grad_before: tuple | None = None
+        # Of a leaf before it is written to: its gradient's state, the address that arrived, and
+        # whether anything did.
+        self.grad_before: tuple[int | None, int | None, int | None, bool] | None = None
 
     def before(self, step: Step, cotangents: Sequence[Any], done: list[Step]) -> Step:
         """Complete the step before, and note the numbers that arrive at this one."""
@@ -37,11 +39,8 @@ class Details:
         if self.graph.nodes[step.node].kind == "accumulate":
             arrived = _address(cotangents[0]) if cotangents else None
             something = any(cotangent is not None for cotangent in cotangents)
-            self.grad_before = (
-                *pytorch.state(self.nodes[step.node].variable.grad),
-                arrived,
-                something,
-            )
+            was, version = pytorch.state(self.nodes[step.node].variable.grad)
+            self.grad_before = was, version, arrived, something
         norms, values = tuple(norm for norm, _ in numbers), tuple(few for _, few in numbers)
         return replace(step, norms=norms, values=values)
 
@@ -51,10 +50,10 @@ class Details:
             return
         step = done[-1]
         node, described = self.nodes[step.node], self.graph.nodes[step.node]
-        wrote = None
+        wrote: Written | None = None
         with pytorch.unseen():
             held = {saved.field for saved in self.saved.read(node) if not saved.freed}
-            if described.kind == "accumulate":
+            if self.grad_before is not None:
                 wrote = _written(node.variable.grad, *self.grad_before)
         freed = tuple(s.field for s in described.saved if not s.freed and s.field not in held)
         done[-1] = replace(step, freed=freed, wrote=wrote)
@@ -77,6 +76,7 @@ def _written(
     if grad is None:
         return Written("removed" if something or before is not None else "unchanged", None)
     state = pytorch.state(grad)
+    how: How
     if before is None:
         how = "created"
     elif state[0] != before:

@@ -110,7 +110,7 @@ class Recording:
     ) -> None:
         self._names = names
         self._only = only
-        self._values = values
+        self._with_values = values
         self._passes: list[BackwardPass | None] = []
         self._threads = threading.local()
         # While the recording is open: what passes start through, and what they did before.
@@ -139,7 +139,7 @@ class Recording:
                 return run()
             _, retain_graph, create_graph = args[:3]
             call: Call = "backward" if kwargs.get("accumulate_grad") else "grad"
-            made = (call, filename, line, bool(retain_graph), bool(create_graph))
+            made = call, filename, line, bool(retain_graph), bool(create_graph)
             return self._observe(run, outputs, made)
 
         self._before, self._gateway = before, gateway
@@ -158,11 +158,13 @@ class Recording:
             return os.path.abspath(filename) == os.path.abspath(self._only)
         return bool(self._only(filename))
 
-    def _observe(self, run: Callable[[], Any], outputs: Any, made: tuple) -> Any:
+    def _observe(
+        self, run: Callable[[], Any], outputs: Any, made: tuple[Call, str, int, bool, bool]
+    ) -> Any:
         graph, nodes = _read(outputs, self._names)
         # The nodes live while the pass runs, as its caller holds the roots: to hold them here too
         # keeps nothing alive for longer.
-        running = _Running(details=Details(graph, nodes) if self._values else None)
+        running = _Running(details=Details(graph, nodes) if self._with_values else None)
         place = len(self._passes)
         self._passes.append(None)
         stack = self._threads.__dict__.setdefault("stack", [])
@@ -183,7 +185,7 @@ class Recording:
             error = str(raised)
             raise
         finally:
-            nodes = None  # the frame may live on in a traceback
+            nodes = []  # the frame may live on in a traceback
             for handle in handles:
                 handle.remove()
             if running.details is not None:

@@ -157,7 +157,7 @@ def boxes_and_arrows(
         if group.text:
             arrows += _from_fold(graph, found, number_of, number)
             continue
-        into_folds = Counter()
+        into_folds: Counter[int] = Counter()
         for place, edge in enumerate(graph.nodes[group.first].edges):
             here = group.first, place
             if edge.target is None:

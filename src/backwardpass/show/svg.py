@@ -193,11 +193,12 @@ def _along(curve: tuple[Point, ...]) -> list[Point]:
         for step in range(pieces + 1):
             s = step / pieces
             r = 1 - s
-            weights = (r**3, 3 * r * r * s, 3 * r * s * s, s**3)
+            weighted = list(
+                zip((r**3, 3 * r * r * s, 3 * r * s * s, s**3), (a, b, c, d), strict=True)
+            )
             found.append(
-                tuple(sum(w * p[k] for w, p in zip(weights, (a, b, c, d), strict=True))
-                      for k in (0, 1))
-            )  # fmt: skip
+                (sum(w * x for w, (x, _) in weighted), sum(w * y for w, (_, y) in weighted))
+            )
     return found
 
 

@@ -45,7 +45,9 @@ def to_text(graph: GraphData, max_nodes: int | None = 200) -> str:
     written = [False] * len(found)
     promised = [0] * len(found)  # how often a group waits on the stack to go on in some column
     # A group's number, None for an edge without target; the column; whether a branch begins here.
-    stack = [(number_of[root], 0, False) for root in reversed(graph.roots)]
+    stack: list[tuple[int | None, int, bool]] = [
+        (number_of[root], 0, False) for root in reversed(graph.roots)
+    ]
     for root in graph.roots:
         promised[number_of[root]] += 1
     while stack:
@@ -115,5 +117,6 @@ def _saves(node: Node) -> str:
 
 
 def _saved_words(saved: Saved) -> str:
-    named = saved.source and saved.source not in (saved.field, "result")
-    return f"{saved.field} = {clean(saved.source)}" if named else saved.field
+    if not saved.source or saved.source in (saved.field, "result"):
+        return saved.field
+    return f"{saved.field} = {clean(saved.source)}"
