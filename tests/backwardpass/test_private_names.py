@@ -67,15 +67,20 @@ def own() -> set[str]:
     return {name for name in found if not any(hasattr(place, name) for place in places)}
 
 
-# The standard library's.
-ALLOWED = {"_getframe"}
+# The standard library's; and the way through nested arguments, which PyTorch has under no public
+# name, for the rules, which use no instrument.
+ALLOWED = {
+    "read/caller.py": {"_getframe"},
+    "explain/watch.py": {"_getframe"},
+    "vjps/_chain.py": {"_pytree"},
+}
 
 
 @pytest.mark.parametrize("name", [name for name in modules() if name != HOME])
 def test_no_other_module_touches_a_private_name(name, own):
     """No attribute of a node or tensor, no function of torch that has an underscore."""
     source = (PACKAGE / name).read_text("utf-8")
-    assert set(private(source, own)) - ALLOWED == set()
+    assert set(private(source, own)) == ALLOWED.get(name, set())
 
 
 @pytest.mark.parametrize(
