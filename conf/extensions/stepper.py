@@ -6,11 +6,14 @@ Without JavaScript, and on paper, the drawing and the whole list stand.
 """
 
 import ast
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import zip_longest
+
+from backwardpass import BackwardPass, Graph, Node
+from backwardpass.show import steps
+from backwardpass.show.steps import Phase
 
 from . import code_lines, mathematics, node_rules
 
@@ -31,15 +34,6 @@ WITHOUT = (
     "The whole recording, step by step. Buttons that show one step at a time, and point at it in "
     "the drawing, need JavaScript and a browser of 2022 or newer."
 )
-
-
-@dataclass
-class Phase:
-    """A stretch of steps: the forward pass, or one backward pass."""
-
-    title: str
-    items: list[str] = field(default_factory=list)
-    line: int | None = None  # of the script, which started it
 
 
 @dataclass(frozen=True)
@@ -65,11 +59,26 @@ class View:
 def view(name: str, number: int, observed: dict, source: str, svg: str) -> View:
     """The n-th drawing of a script, ``svg`` in its frame, with the steps recorded over it."""
     drawing = observed["drawings"][number - 1]
-    phases = [_forward(drawing, source), *_backward(drawing, observed["passes"])]
+    graph = Graph.from_dict(drawing["graph"])
+    lines = {index: line for index, line in enumerate(drawing.get("lines") or ()) if line}
+    written = _written(graph, lines, drawing["line"], source)
+    phases = [
+        steps.forward(graph, drawing.get("recorded", ()), written),
+        *steps.backward(_passes(drawing, observed["passes"]), lines),
+    ]
     phases = [phase for phase in phases if phase.items]
-    ran = {node["name"] for node in drawing["graph"]["nodes"]}
+    ran = {node.name for node in graph.nodes}
     rules = {name: rule for name in sorted(ran) if (rule := node_rules.rule_of(name))}
     return View(name, number, drawing["title"], svg, phases, rules)
+
+
+def _passes(drawing: dict, passes: list[dict]) -> list[tuple[BackwardPass, dict[int, int]]]:
+    """The first passes over a drawing, and where their nodes are in it."""
+    ran = list(drawing.get("passes", {}).items())[:MOST_PASSES]
+    return [
+        (BackwardPass.from_dict(passes[int(index)]), {int(at): here for at, here in same.items()})
+        for index, same in ran
+    ]
 
 
 def stepper(views: list[View], again: int = 1, href: Callable[[str], str] = str) -> str:
@@ -162,67 +171,23 @@ def _controls(views: list[View], count: int) -> str:
 def view_count(views: list[View]) -> str:
     """How many steps there are.
 
-    >>> view_count([View("a", 1, "", "", [Phase("Forward", ["<li></li>"] * 3)], {})])
+    >>> view_count([View("a", 1, "", "", [Phase("Forward", [steps.Item(())] * 3)], {})])
     '3 steps were recorded.'
     """
     return f"{' and '.join(str(view.steps) for view in views)} steps were recorded."
 
 
 def _listed(phase: Phase) -> str:
-    items = "".join(phase.items)
-    line = "" if phase.line is None else f' data-line="{phase.line}"'
-    title = f'<p class="bp-phase-title">{escape(phase.title)}</p>'
-    return f'{title}<ol class="bp-steps"{line}>{items}</ol>'
+    return steps.listed(phase, node_rules.rule_of)
 
 
-def _item(
-    node: int | None,
-    edges: list[str],
-    sentences: list[str],
-    arrived: list[str] = (),
-    freed: bool = False,
-    rule: str = "",
-    line: int | None = None,
-) -> str:
-    """One step; its sentences are HTML, what comes from a script in them escaped."""
-    about = "" if node is None else f' data-node="{node}"'
-    sent = f' data-edges="{" ".join(edges)}"' if edges else ""
-    came = f' data-from="{" ".join(arrived)}"' if arrived else ""
-    gone = " data-freed" if freed else ""
-    applies = f' data-rule="{escape(rule)}"' if rule else ""
-    stands = "" if line is None else f' data-line="{line}"'
-    return f"<li{about}{sent}{came}{gone}{applies}{stands}>{' '.join(sentences)}</li>"
-
-
-# --- The forward pass ----------------------------------------------------------------------------
-
-
-def _forward(drawing: dict, source: str) -> Phase:
-    """When each node was recorded, by which line, and what it saved."""
-    phase = Phase("Forward")
-    nodes = drawing["graph"]["nodes"]
-    lines = source.splitlines()
-    made_by = assignments(source)
-    for index in drawing.get("recorded", ()):
-        node = nodes[index]
-        line = _line(drawing, index) or _line_of(node, made_by, drawing["line"])
-        by = f" by <code>{escape(lines[line - 1].strip())}</code>" if line else ""
-        said = [f"{_name(node)} is recorded{by}."]
-        if node["saved"]:
-            said.append(f"It saves {_joined(map(_saved, node['saved']))}.")
-        elif node["kind"] != "accumulate":
-            said.append("It saves nothing.")
-        targets = [edge["target"] for edge in node["edges"] if edge["target"] is not None]
-        if targets:
-            said.append(f"Its edges lead to {_joined(_name(nodes[t]) for t in targets)}.")
-        phase.items.append(_item(index, list(_edges(node)), said, line=line))
-    return phase
-
-
-def _line(drawing: dict, index: int | None) -> int | None:
-    """The line that recorded a node of the drawing, as it was observed."""
-    lines = drawing.get("lines")
-    return lines[index] if lines and index is not None else None
+def _written(
+    graph: Graph, lines: dict[int, int], drawn_on: int, source: str
+) -> dict[int, tuple[int, str]]:
+    """The line that recorded each node, as it was observed or as the script names its result."""
+    text, made_by = source.splitlines(), assignments(source)
+    found = {node.index: _line_of(node, made_by, drawn_on) for node in graph.nodes} | lines
+    return {index: (line, text[line - 1].strip()) for index, line in found.items() if line}
 
 
 def assignments(source: str) -> dict[str, list[int]]:
@@ -242,177 +207,11 @@ def assignments(source: str) -> dict[str, list[int]]:
     return found
 
 
-def _line_of(node: dict, made_by: dict[str, list[int]], drawn_on: int) -> int | None:
+def _line_of(node: Node, made_by: dict[str, list[int]], drawn_on: int) -> int | None:
     """The last line before the drawing that binds the name of the node's result.
 
     So the lines of an engine are found that PyTorch does not count the nodes of.
     """
-    if node["kind"] == "accumulate" or not node["label"]:
+    if node.kind == "accumulate" or not node.label:
         return None
-    before = [line for line in made_by.get(node["label"], ()) if line <= drawn_on]
-    return max(before, default=None)
-
-
-# --- A backward pass -----------------------------------------------------------------------------
-
-
-def _backward(drawing: dict, passes: list[dict]) -> Iterator[Phase]:
-    ran = dict(list(drawing.get("passes", {}).items())[:MOST_PASSES])
-    for number, (index, same) in enumerate(ran.items(), start=1):
-        recorded = passes[int(index)]
-        title = "Backward" if len(ran) == 1 else f"Backward {number}"
-        options = [name for name in ("retain_graph", "create_graph") if recorded[name]]
-        if options:
-            title += f" ({', '.join(options)})"
-        phase = Phase(title, line=recorded["line"])
-        senders: dict[int, list[tuple[int, int]]] = {}
-        for step in recorded["steps"]:
-            item = _ran(recorded["graph"]["nodes"], step, same, senders, drawing)
-            phase.items.append(item)
-        if recorded["error"]:
-            told = recorded["error"].strip().splitlines()[0]
-            phase.items.append(_item(None, [], [f"It raises: {escape(told)}"]))
-        yield phase
-
-
-def _ran(nodes: list[dict], step: dict, same: dict, senders: dict, drawing: dict) -> str:
-    """What one node received, sent on, let go of and wrote."""
-    node = nodes[step["node"]]
-    shown = same.get(str(step["node"]))
-    said = [f"{_name(node)} receives {_arrived(step)}"]
-    came_from = senders.get(node["index"], [])
-    if len(came_from) > 1:
-        names = _joined(_name(nodes[sender]) for sender, _ in came_from)
-        said[0] += f", the sum of {len(came_from)} cotangents, from {names}"
-    said[0] += "."
-    for place in _places(node):
-        target = node["edges"][place]["target"]
-        senders.setdefault(target, []).append((node["index"], place))
-    if _places(node):
-        said.append(f"It sends {_sent(nodes, node)}.")
-    if step.get("freed"):
-        said.append(f"It lets go of {_joined(f'<code>{escape(f)}</code>' for f in step['freed'])}.")
-    if step.get("wrote"):
-        said.append(_wrote(node, step["wrote"]))
-    edges = [] if shown is None else [f"{shown}-{place}" for place in _places(node)]
-    arrived = [f"{same[str(sender)]}-{place}" for sender, place in came_from if str(sender) in same]
-    rule = node["name"] if node_rules.rule_of(node["name"]) else ""
-    freed, line = bool(step.get("freed")), _line(drawing, shown)
-    return _item(shown, edges, said, arrived, freed, rule, line)
-
-
-def _sent(nodes: list[dict], node: dict) -> str:
-    parts = []
-    for edge in node["edges"]:
-        if edge["target"] is None:
-            continue
-        target = nodes[edge["target"]]
-        outputs = target["outputs"]
-        shape = outputs[edge["input_nr"]]["shape"] if edge["input_nr"] < len(outputs) else None
-        parts.append(f"{_shape(shape)} to {_name(target)}")
-    return _joined(parts)
-
-
-def _wrote(node: dict, wrote: dict) -> str:
-    grad = f"<code>{escape(node['label'] or 'the leaf')}.grad</code>"
-    tensor = wrote.get("tensor")
-    shape = None if tensor is None else tensor["shape"]
-    now = _values(wrote.get("values"), shape) or ("" if shape is None else _shape(shape))
-    holds = f" and holds {now}" if now else ""
-    if wrote["how"] == "created":
-        return f"{grad} was <code>None</code>; it is created{holds}."
-    if wrote["how"] == "added in place":
-        return f"It is added to {grad} in place{', which now' + holds[4:] if now else ''}."
-    if wrote["how"] == "new":
-        return f"{grad} is replaced by the sum{', which' + holds[4:] if now else ''}."
-    return f"{grad} is {escape(wrote['how'])}."
-
-
-def _arrived(step: dict) -> str:
-    parts = []
-    for place, cotangent in enumerate(step["cotangents"]):
-        if cotangent is None:
-            parts.append("nothing")
-            continue
-        values = _values((step.get("values") or {place: None})[place], cotangent["shape"])
-        norm = (step.get("norms") or {place: None})[place]
-        about = values or (f"norm {_number(norm)}" if norm is not None else "")
-        parts.append(f"{_shape(cotangent['shape'])}{f', {about}' if about else ''}")
-    return " and ".join(parts) or "nothing"
-
-
-def _values(values: list | None, shape: list | None) -> str:
-    """Numbers that are listed row by row, as the tensor of that shape is printed."""
-    if not values:
-        return ""
-    if not shape or len(values) == 1:
-        return f"<code>{_number(values[0])}</code>"
-    css = ' class="bp-matrix"' if len(shape) > 1 else ""
-    return f"<code{css}>{_nested(list(map(_number, values)), shape)}</code>"
-
-
-def _nested(numbers: list[str], shape: list[int], depth: int = 1) -> str:
-    """A tensor as PyTorch prints it: a row a line.
-
-    >>> print(_nested(list("abcdef"), [3, 2]))
-    [[a, b],
-     [c, d],
-     [e, f]]
-    """
-    if len(shape) == 1:
-        return f"[{', '.join(numbers)}]"
-    each = len(numbers) // shape[0]
-    rows = (numbers[at : at + each] for at in range(0, len(numbers), each))
-    between = "," + "\n" * (len(shape) - 1) + " " * depth
-    return f"[{between.join(_nested(row, shape[1:], depth + 1) for row in rows)}]"
-
-
-def _number(value: object) -> str:
-    if isinstance(value, list):  # a complex number
-        sign = "" if str(value[1]).startswith("-") else "+"
-        return f"{_number(value[0])}{sign}{_number(value[1])}i"
-    return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
-
-
-# --- Words ---------------------------------------------------------------------------------------
-
-
-def _name(node: dict) -> str:
-    label = f" of <strong>{escape(node['label'])}</strong>" if node["label"] else ""
-    return f"<code>{escape(node['name'])}</code>{label}"
-
-
-def _saved(saved: dict) -> str:
-    what = escape(saved["source"] or saved["field"])
-    bytes_of = "" if saved["nbytes"] is None else f" ({saved['nbytes']:,} B)"
-    return f"<code>{what}</code>{bytes_of}"
-
-
-def _shape(shape: list | None) -> str:
-    return "nested" if shape is None else escape(str(tuple(shape)))
-
-
-def _joined(parts) -> str:
-    *most, last = parts
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _places(node: dict) -> list[int]:
-    return [place for place, edge in enumerate(node["edges"]) if edge["target"] is not None]
-
-
-def _edges(node: dict) -> Iterator[str]:
-    for place in _places(node):
-        yield f"{node['index']}-{place}"
-
-
-TAGS = re.compile(r"<[^>]+>")
-
-
-def plain(item: str) -> str:
-    """The text of an item, without its markup.
-
-    >>> plain('<li data-node="1"><code>Exp</code> runs.</li>')
-    'Exp runs.'
-    """
-    return TAGS.sub("", item)
+    return max((line for line in made_by.get(node.label, ()) if line <= drawn_on), default=None)

@@ -13,11 +13,13 @@ import backwardpass
 READ_AND_SHOW = """
 import json, sys
 import backwardpass
+from backwardpass.show.steps import backward, listed
 
 graph = backwardpass.Graph.from_dict(json.loads(sys.stdin.readline()))
 seen = backwardpass.BackwardPass.from_dict(json.loads(sys.stdin.readline()))
 print(graph.to_text())
 print(graph.table(seen).to_html(), graph.memory().to_markdown(), graph.to_dot(), graph.to_svg())
+print(*map(listed, backward([(seen, {})], {})))
 print(json.dumps([graph.as_dict(), seen.as_dict()]))
 print(len(seen.kept_bytes()), type(seen.graph).__name__, seen.steps[-1].wrote.how)
 assert not [name for name in sys.modules if name.partition(".")[0] in ("torch", "numpy")]
