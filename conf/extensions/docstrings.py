@@ -11,10 +11,15 @@ from sphinx.application import Sphinx
 
 PROMPT = re.compile(r"^>>> ", re.MULTILINE)
 PRIVATE = re.compile(r", _\w+: [^=()]+ = (\(\)|\w+)")
+# A type as its user thinks of it: of a few words that a string may be the prose says which, and the
+# plain data that a method takes is what all graphs and passes are.
+LITERAL = re.compile(r"Literal\[[^\]]*\]")
+DATA = {"GraphData": "Graph", "PassData": "BackwardPass"}
 
 
 def summary_sections(app: Sphinx, what: str, name: str, obj: object, options, lines: list[str]):
     """Head the example of a short docstring, as the sections of a long one are headed."""
+    lines[:] = [simple(line) if line.startswith(":type ") else line for line in lines]
     text = "\n".join(lines)
     first = PROMPT.search(text)
     if first and ".. rubric:: Examples" not in text:
@@ -26,7 +31,18 @@ def public_signature(
     app: Sphinx, what: str, name: str, obj: object, options, signature: str, returns: str
 ) -> tuple[str, str] | None:
     """Leave out parameters that are private, the keys of a graph above all."""
-    return (PRIVATE.sub("", signature), returns) if signature else None
+    return (simple(PRIVATE.sub("", signature)), returns) if signature else None
+
+
+def simple(types: str) -> str:
+    """Types as a user reads them.
+
+    >>> simple("(self, other: GraphData, kind: Literal['operation', 'copy'] | None = None)")
+    '(self, other: Graph, kind: str | None = None)'
+    """
+    for data, name in DATA.items():
+        types = re.sub(rf"\b(backwardpass\.data\.\w+\.)?{data}\b", name, types)
+    return LITERAL.sub("str", types)
 
 
 def unmarked(app: Sphinx, doctree: nodes.document) -> None:
