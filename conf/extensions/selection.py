@@ -59,6 +59,7 @@ def apply(path: str, settings: dict) -> None:
     settings["suppress_warnings"] = [
         *settings["suppress_warnings"],
         "ref",
+        "bibtex.key_not_found",
         "toc",
         "myst.xref_missing",
         "intersphinx",

@@ -197,7 +197,8 @@ def judges(name: str) -> list[Path]:
             *rules(),
             *sorted((OPERATORS / "edges").glob("*.py")),
         ]
-    return [*found, OPERATORS / "edges" / f"{name.removeprefix('vjps/')}.py"]
+    edges = OPERATORS / "edges" / f"{name.removeprefix('vjps/')}.py"
+    return [*found, edges] if edges.is_file() else found  # a module of helpers has none
 
 
 def is_rules(name: str) -> bool:

@@ -63,6 +63,7 @@ class Book:
             shutil.copytree(ROOT / folder, root / folder, ignore=ignored)
         shutil.copy(ROOT / "pyproject.toml", root)
         self.write("examples/GALLERY_HEADER.rst", HEADER.format("Gallery", "======="))
+        self.write("book/references.bib", "")
         self.ran = root / "ran.txt"
 
     def write(self, path: str, text: str) -> Path:
