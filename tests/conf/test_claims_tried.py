@@ -65,9 +65,11 @@ def test_the_life_of_a_claim(book):
     assert (built.status, built.problems) == (0, [])
     page = book.published()["index.html"].decode()
     assert "On random programs: held for 20 of 20 programs" in page
-    assert "1 claims were tried on 20 cases in this build" in page
-    assert "1 statements made too strong, 1 were refuted" in page
-    assert 'href="#claim-sums"' in page
+    assert "Claims tried in this build: 1, on 20 cases" in page
+    assert "Statements made too strong: 1; refuted: 1." in page
+    assert (
+        '<a class="bp-claim-ref reference internal" href="#claim-sums"><span>tried</span>' in page
+    )
     store = book.root / "_build" / "claims.json"
     before = store.stat().st_mtime_ns
 

@@ -220,7 +220,7 @@ class claim_reference(nodes.Inline, nodes.TextElement):
 
 def _reference(id: str, docname: str, anchor: str, words: str) -> claim_reference:
     text = nodes.inline("", words)
-    return claim_reference("", text, id=id, docname=docname, anchor=anchor)
+    return claim_reference("", "", text, id=id, docname=docname, anchor=anchor)
 
 
 def _data(env: BuildEnvironment, kind: str = "stated") -> dict:
@@ -333,9 +333,9 @@ def _totals(known: dict[str, dict]) -> nodes.paragraph:
     examples = sum(claim["domain"] == EXAMPLE for claim in known.values())
     return nodes.paragraph(
         "",
-        f"{len(results):,} claims were tried on {cases:,} cases in this build; {examples:,} more "
-        "are about the example beside them. "
-        f"Of {len(controls):,} statements made too strong, {fell:,} were refuted.",
+        f"Claims tried in this build: {len(results):,}, on {cases:,} cases; about the example "
+        f"beside them: {examples:,}. "
+        f"Statements made too strong: {len(controls):,}; refuted: {fell:,}.",
     )
 
 
@@ -365,9 +365,8 @@ def _entry(id: str, claim: dict, result: dict, searched: dict) -> nodes.definiti
     for control in result["controls"]:
         told = f"Too strong, and refuted: “{control['statement']}” By:"
         body += nodes.paragraph("", told)
-        body += nodes.literal_block(
-            control["script"], control["script"], language="python", classes=["bp-counterexample"]
-        )
+        code = control["case"]
+        body += nodes.literal_block(code, code, language="python")
     return nodes.definition_list_item("", name, body)
 
 

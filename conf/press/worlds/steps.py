@@ -120,7 +120,10 @@ WAYS: dict[str, Way] = {
         2,
         kinds="in-place written-view",
     ),
-    "hook": _way("{new} = {a} * 1\n{new}.register_hook(lambda u: 2 * u)", kinds="hook"),
+    # A hook is called with None where a rule behind it returned None.
+    "hook": _way(
+        "{new} = {a} * 1\n{new}.register_hook(lambda u: None if u is None else 2 * u)", kinds="hook"
+    ),
     "hook that looks": _way("{new} = {a} * 1\n{new}.register_hook(lambda u: None)", kinds="hook"),
     "retained": _way("{new} = {a} * 1\n{new}.retain_grad()", kinds="retained"),
     "checkpoint": _way(

@@ -93,9 +93,9 @@ def _judge(claim: Claim, case: Case, outcome: Outcome) -> bool:
         return True
     except Exception as error:
         kind = type(error)
-        script = _smallest(case, claim.check, lambda c: _raises(claim.check, c, kind))
+        case = _smallest(case, lambda c: _raises(claim.check, c, kind))
         outcome.cases += 1
-        outcome.refuted = script
+        outcome.refuted = paste.script(case.source(), claim.check)
         outcome.complaints.append(
             f"its falsifier raised {type(error).__name__}: {_first_line(error)}; let it "
             "assert, or leave the case out with assume(...)"
@@ -109,7 +109,8 @@ def _judge(claim: Claim, case: Case, outcome: Outcome) -> bool:
     if words:
         outcome.exceptions[words] += 1
         return True
-    outcome.refuted = _smallest(case, claim.check, lambda c: _refutes(claim, c))
+    case = _smallest(case, lambda c: _refutes(claim, c))
+    outcome.refuted = paste.script(case.source(), claim.check)
     outcome.complaints.append(
         f"it does not hold: {_first_line(wrong)}; bound it, or teach the exception"
     )
@@ -119,7 +120,7 @@ def _judge(claim: Claim, case: Case, outcome: Outcome) -> bool:
 def _try_control(claim: Claim, control: Control, outcome: Outcome) -> dict:
     """Draw from the sample of a build until the stronger statement falls."""
     world: World = control.world or claim.world
-    row = {"statement": control.statement, "fell": False, "after": 0, "script": ""}
+    row = {"statement": control.statement, "fell": False, "after": 0, "case": ""}
     for case in world.cases(claim.id, claim.sample):
         try:
             wrong = held(control.check, case)
@@ -133,8 +134,8 @@ def _try_control(claim: Claim, control: Control, outcome: Outcome) -> dict:
             return row
         row["after"] += 1
         if wrong is not None:
-            smaller = _smallest(case, control.check, lambda c: _falls(control.check, c))
-            return row | {"fell": True, "script": smaller}
+            smaller = _smallest(case, lambda c: _falls(control.check, c))
+            return row | {"fell": True, "case": smaller.source()}
     outcome.complaints.append(
         f'its control "{control.statement}" survived {row["after"]} {world.noun}: the '
         "falsifier cannot see what it is to rule out; widen its world, or mend it"
@@ -160,8 +161,8 @@ def _raises(check: Callable, case: Case, kind: type) -> bool:
     return False
 
 
-def _smallest(case: Case, check: Callable, refutes: Callable[[Case], bool]) -> str:
-    """The script of the smallest case found that still refutes."""
+def _smallest(case: Case, refutes: Callable[[Case], bool]) -> Case:
+    """The smallest case found that still refutes."""
     tries, going = 0, True
     while going and tries < PATIENCE:
         going = False
@@ -172,7 +173,7 @@ def _smallest(case: Case, check: Callable, refutes: Callable[[Case], bool]) -> s
                 break
             if tries >= PATIENCE:
                 break
-    return paste.script(case.source(), check)
+    return case
 
 
 def _still(refutes: Callable[[Case], bool], case: Case) -> bool:
