@@ -16,8 +16,8 @@ counted (:meth:`Graph.memory`). :func:`record` observes the backward passes that
 2 AccumulateGrad x []
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# What type checkers take for true; the module of that name is not loaded for it.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from backwardpass.data.graph import Edge, Node, Saved, TensorMeta
@@ -87,13 +87,16 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # to a type checker a name that is not imported above is an error
 
+    def __getattr__(name):
+        from importlib import import_module
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

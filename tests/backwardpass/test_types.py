@@ -23,6 +23,7 @@ reveal_type(recording.passes[0].kept_bytes())
 graph.nodes[0].kind == "leaf"
 backwardpass.trace(x, name={})
 backwardpass.Node(0, "AccumulateGrad", "leaf")
+backwardpass.tracer
 """
 
 
@@ -57,4 +58,5 @@ def test_a_user_s_program_sees_the_types(tmp_path):
     assert "Non-overlapping equality check" in said
     assert 'Unexpected keyword argument "name" for "trace"' in said
     assert "incompatible type \"Literal['leaf']\"" in said
-    assert "Found 3 errors in 1 file" in said
+    assert 'Module has no attribute "tracer"' in said
+    assert "Found 4 errors in 1 file" in said

@@ -60,7 +60,7 @@ def group_of(found: Sequence[Group]) -> list[int]:
 
 
 def _look(node: Node) -> tuple:
-    """Give what has to be equal in nodes that repeat: all but names, and where edges lead."""
+    """Give what nodes share that count as repeated: all but their tensors' names and targets."""
     return node.name, node.outputs, tuple(edge.target is None for edge in node.edges)
 
 

@@ -262,7 +262,7 @@ def _reached(graph: GraphData) -> Answer:
     )
 
 
-# The second tier: what passes did.
+# Where a tensor stands in the graph, and what is told of leaves.
 
 
 def _place_in(nodes: Sequence[Any], graph: GraphData, tensor: torch.Tensor) -> int | None:
@@ -283,7 +283,7 @@ def _place_in(nodes: Sequence[Any], graph: GraphData, tensor: torch.Tensor) -> i
 
 
 def _is(node: Any, wanted: Any, tensor: torch.Tensor) -> bool:
-    """Tell the node of a tensor: a leaf's may have two faces in Python, with one variable."""
+    """Tell the node of a tensor; PyTorch may show a leaf's as two objects with one variable."""
     return node is wanted or (node.name().endswith("AccumulateGrad") and node.variable is tensor)
 
 
