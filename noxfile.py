@@ -44,21 +44,20 @@ CONTRACTS = (
 @nox.session(venv_backend="none")
 def docs(session: nox.Session) -> None:
     """Build the book into _build/html, or one page of it: nox -s docs -- PATH."""
-    run(session, "conf/build.py", *session.posargs)
+    run(session, "-m", "press", *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def doctest(session: nox.Session) -> None:
     """Run every example with a prompt: in the chapters, and in the docstrings of the code."""
-    run(session, "conf/build.py", "--builder", "doctest")
+    run(session, "-m", "press", "--builder", "doctest")
     run(
         session,
         "-m",
         "pytest",
         "--doctest-modules",
         "src",
-        "conf/extensions",
-        "conf/truth",
+        "conf/press",
         *session.posargs,
     )
 
@@ -75,19 +74,19 @@ def live(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def tables(session: nox.Session) -> None:
     """Compare the truth tables with what torch does; nox -s tables -- --write stores that."""
-    run(session, "conf/tables.py", *session.posargs)
+    run(session, "-m", "press.trials.truth.command", *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def linkcheck(session: nox.Session) -> None:
     """Follow every link to another site; needs a network."""
-    run(session, "conf/build.py", "--builder", "linkcheck", *session.posargs)
+    run(session, "-m", "press", "--builder", "linkcheck", *session.posargs)
 
 
 @nox.session(venv_backend="none")
 def mutants(session: nox.Session) -> None:
     """Change each hand-derived gradient, one place at a time, and see that a comparison fails."""
-    run(session, "conf/mutants.py", *session.posargs)
+    run(session, "-m", "press.trials.mutants.command", *session.posargs)
 
 
 @nox.session(venv_backend="none")
@@ -101,10 +100,10 @@ def bench(session: nox.Session) -> None:
     """Time trace against other packages, then builds against their limits; -- peers, -- builds."""
     wanted = [part for part in ("peers", "builds") if part in session.posargs]
     if not wanted or "peers" in wanted:
-        run(session, "conf/bench_peers.py", name="bench")
+        run(session, "conf/press/trials/bench/peers.py", name="bench")
     if not wanted or "builds" in wanted:
         options = [option for option in session.posargs if option not in wanted]
-        run(session, "conf/bench.py", *options)
+        run(session, "-m", "press.trials.bench.builds", *options)
 
 
 @nox.session(venv_backend="venv", reuse_venv=True)
@@ -113,7 +112,7 @@ def oldest(session: nox.Session) -> None:
     torch = PROJECT["tool"]["backwardpass"]["oldest-torch"]
     session.install(f"torch=={torch}", "numpy", "matplotlib")  # a large download, the first time
     python = str(Path(session.bin, "python").absolute())
-    run(session, "conf/oldest.py", "--python", python, *session.posargs)
+    run(session, "-m", "press.trials.older.command", "--python", python, *session.posargs)
 
 
 @nox.session(venv_backend="none")

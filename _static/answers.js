@@ -1,5 +1,5 @@
 // Compares what a reader types with the answer of an exercise, and says what is wrong with it.
-// conf/extensions/answers.py computes the answers and writes the forms.
+// conf/press/show/answers.py computes the answers and writes the forms.
 (function () {
   "use strict";
 
@@ -177,7 +177,7 @@
     return inside.split(between).filter((word) => word !== "");
   }
 
-  // The same as normal() in conf/extensions/answers.py.
+  // The same as normal() in conf/press/show/answers.py.
   function normal(text) {
     return text
       .normalize("NFKC")

@@ -1,5 +1,5 @@
 // Steps through recorded passes: shows one item of each list at a time, and points at the drawing.
-// conf/extensions/stepper.py writes the lists; what is shown is what stands there.
+// conf/press/show/stepper.py writes the lists; what is shown is what stands there.
 (function () {
   "use strict";
 

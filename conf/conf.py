@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 CONF = Path(__file__).resolve().parent
-sys.path.insert(0, str(CONF))
+sys.path.insert(0, str(CONF))  # a copy of this folder builds with its own press
 
-from extensions import footer, selection, sidecar, verified  # noqa: E402  (found through the line above)
 from jupyter_book.config import get_final_config  # noqa: E402
+from press import keys, project  # noqa: E402
+from press.page import footer  # noqa: E402  (found through the line above)
+from press.publish import selection  # noqa: E402  (found through the line above)
+from press.show import verified  # noqa: E402  (found through the line above)
 
 # Figures are drawn into files, whatever the machine has.
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -31,7 +34,7 @@ UNWANTED = {
     "sphinx_jupyterbook_latex",
 }
 
-# An internal function of Jupyter Book; tests/conf/test_configuration.py pins what we rely on.
+# An internal function of Jupyter Book; tests/press/test_configuration.py pins what we rely on.
 settings, _ = get_final_config(
     user_yaml=CONF / "_config.yml",
     sourcedir=CONF.parent / "book",
@@ -43,10 +46,8 @@ settings, _ = get_final_config(
 )
 settings["extensions"] = [name for name in settings["extensions"] if name not in UNWANTED]
 
-# What was executed under other instruments is never found again: they are part of the path.
-settings["nb_execution_cache_path"] = str(
-    sidecar.ROOT / "_build" / "executed" / sidecar.instruments()[:16]
-)
+# What was executed under another key is never found again: it is part of the path.
+settings["nb_execution_cache_path"] = str(project.ROOT / "_build" / "executed" / keys.cells()[:16])
 # Pages never name a version by hand.
 settings["myst_substitutions"] = {
     "python_version": platform.python_version(),
@@ -63,9 +64,9 @@ def setup(app):
     # Loaded by sphinx_external_toc and not used: it collects nothing that a worker could lose.
     if "sphinx_multitoc_numbering" in app.extensions:  # not where one page is built
         app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
-    # Pages show what the instruments say: when those change, every page is read again.
-    app.add_config_value("instruments", sidecar.instruments(), "env", str)
-    # Whatever ends this process early, with whatever status, ends it before this.
+    # When what makes pages changes, every page is read again.
+    app.add_config_value("pages_key", keys.pages(), "env", str)
+    # Written last: its presence proves that the whole build ran.
     app.connect("build-finished", _finished, priority=999)
 
 

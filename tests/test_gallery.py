@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "examples"
 SCRIPTS = sorted(EXAMPLES.rglob("plot_*.py"))
 NAMES = [script.relative_to(EXAMPLES).with_suffix("").as_posix() for script in SCRIPTS]
-ALONE = ROOT / "conf" / "alone.py"  # also what nox -s oldest runs them with
+ALONE = (
+    ROOT / "conf" / "press" / "trials" / "older" / "alone.py"
+)  # also what nox -s oldest runs them with
 PACKAGE = Path(importlib.util.find_spec("backwardpass").submodule_search_locations[0]).parent
 ALLOWED = {"torch", "numpy", "matplotlib", *sys.stdlib_module_names}
 

@@ -1,5 +1,0 @@
-"""Check the rules of ``backwardpass.vjps`` on the samples of PyTorch's own test suite.
-
-``python conf/operators/run.py`` checks them all, ``... softmax cumprod`` those; the build runs it
-when a rule, a case or the harness changed, and shows the result.
-"""

@@ -1,0 +1,197 @@
+"""Processes that run scripts and read pages, and have torch from the moment they start.
+
+Importing torch takes as long as several scripts take to run.  Where a process can be forked after
+that, it is imported once, in the process that forks, and never where nothing is executed; the
+scripts of the whole gallery are then one queue, where sphinx-gallery's own workers import torch
+each, and wait for one another at the end of each part.
+"""
+
+import gc
+import multiprocessing
+import os
+import re
+import sys
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+from sphinx_gallery import gen_rst
+
+from press import project
+from press.observed import store
+
+logger = logging.getLogger(__name__)
+
+# Elsewhere a fork of a process that has torch is not safe, or there is none.
+CAN_FORK = sys.platform == "linux"
+# ... and with fewer scripts to run, importing torch in each worker takes longer than it saves.
+ENOUGH_TO_IMPORT_TORCH = 16
+# With as many scripts or pages as this, some process after another would import torch's compiler.
+ENOUGH_FOR_OPTIMIZERS = 8
+# What is executed while a page is read, as its source names it.
+EXECUTED = re.compile(
+    r"^\s*[`:]{3,}\{(?:doctest|testcode|answer|negative-control|raises|attempt|fix)\}", re.MULTILINE
+)
+
+
+@cache
+def preload(*, optimizers: bool = False) -> None:
+    """Import what scripts and examples need, for the processes forked from this one.
+
+    The first optimizer or checkpoint of a process makes torch import its compiler, which takes as
+    long again: ``optimizers`` does that now.
+    """
+    import matplotlib.pyplot  # noqa: F401
+    import torch
+
+    from press.watch import observation  # noqa: F401
+
+    if optimizers:
+        torch.optim.SGD([torch.zeros(1)])
+    settle()
+
+
+def settle() -> None:
+    """Let the garbage collector pass over what is alive now, which stays alive.
+
+    It walked through all of Sphinx and torch again and again, for a third of a build's time.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def collect_rarely() -> None:
+    """Let pages be read and written with few collections: they are trees that all stay alive."""
+    gc.set_threshold(50_000, 20, 50)
+
+
+def collect_as_usual() -> None:
+    """Let a script find the garbage collector as any Python has it."""
+    gc.set_threshold(700, 10, 10)
+
+
+class Crew:
+    """Forked processes that run scripts, while this one does what sphinx-gallery does with them.
+
+    Called like ``sphinx_gallery.gen_rst.generate_file_rst``, in whose place it stands from
+    :meth:`start` to :meth:`dismiss`.
+    """
+
+    def __init__(self, scripts: list[Path], jobs: int, gallery_conf: dict):
+        self._scripts = scripts
+        self._jobs = jobs
+        self._gallery_conf = gallery_conf
+        self._alone = gen_rst.generate_file_rst
+        self._running: dict[Path, Future] = {}
+
+    def start(self) -> None:
+        """Fork, and begin to run the scripts in the order given."""
+        global _crew
+        preload(optimizers=len(self._scripts) >= ENOUGH_FOR_OPTIMIZERS)
+        _crew = self  # the forks find it: a configuration cannot be sent to them
+        context = multiprocessing.get_context("fork")
+        self._pool = ProcessPoolExecutor(min(self._jobs, len(self._scripts)), mp_context=context)
+        self._running = {script: self._pool.submit(_run, script) for script in self._scripts}
+        gen_rst.generate_file_rst = self
+
+    def __call__(self, fname: str, target_dir: Path, src_dir: Path, gallery_conf: dict) -> tuple:
+        """What sphinx-gallery wants to know of a script, from the process that ran it."""
+        running = self._running.pop(Path(src_dir, fname).resolve(), None)
+        if running is None:
+            return self._alone(fname, target_dir, src_dir, gallery_conf)
+        try:
+            result, records = running.result()
+        except BaseException as error:
+            self.dismiss()
+            if isinstance(error, BrokenProcessPool):
+                raise ExtensionError(self._crashed()) from None
+            raise
+        for record in records:
+            logger.handle(record)
+        return result
+
+    def run(self, script: Path) -> tuple[tuple, list]:
+        """In a fork: run a script; the result, and what was logged meanwhile."""
+        target = (project.GALLERY / script.relative_to(project.EXAMPLES)).parent
+        target.mkdir(parents=True, exist_ok=True)
+        collector = logging.LogCollector()
+        with collector.collect():
+            result = self._alone(script.name, target, script.parent, self._gallery_conf)
+        logging.convert_serializable(collector.logs)
+        gc.freeze()  # sphinx-gallery has just collected, and does so again for the next script
+        return result, collector.logs
+
+    def dismiss(self) -> None:
+        """Wait for every process to end: one that still has threads must not be forked again."""
+        global _crew
+        self._pool.shutdown(cancel_futures=True)
+        gen_rst.generate_file_rst = self._alone
+        _crew = None
+
+    def _crashed(self) -> str:
+        began = [script for script in self._scripts if store.read(script) is None]
+        names = ", ".join(f"examples/{project.name(script)}.py" for script in began[: self._jobs])
+        return (
+            "a process that runs scripts ended before its script did, by a crash or for want of "
+            f"memory; it ran one of {names}. With --jobs 1 they run one by one"
+        )
+
+
+_crew: Crew | None = None
+
+
+def _run(script: Path) -> tuple[tuple, list]:
+    return _crew.run(script)
+
+
+def hire(app: Sphinx) -> None:
+    """Before the gallery is generated: start to run what has to run, if there is enough of it."""
+    jobs = int(os.environ.get("BACKWARDPASS_JOBS", "1"))
+    conf = app.config.sphinx_gallery_conf
+    scripts = [s for s in store.outdated() if re.search(conf["filename_pattern"], str(s))]
+    if CAN_FORK and jobs > 1 and len(scripts) > 1:
+        Crew(scripts, jobs, conf).start()
+    elif not CAN_FORK:
+        # Set here and not in conf.py: it is no part of the settings that make pages outdated.
+        conf["parallel"] = jobs if jobs > 1 and len(scripts) >= ENOUGH_TO_IMPORT_TORCH else False
+
+
+def release(app: Sphinx) -> None:
+    """After the gallery is generated."""
+    if _crew is not None:
+        _crew.dismiss()
+
+
+def ready(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Before pages are read, by forks of this process where there are many."""
+    pages = [Path(env.doc2path(name)) for name in docnames]
+    executing = sum(map(_executes, pages))
+    if CAN_FORK and executing:
+        preload(optimizers=executing >= ENOUGH_FOR_OPTIMIZERS)
+    if any(page.suffix == ".md" and "{code-cell}" in page.read_text("utf-8") for page in pages):
+        open_cache(app.config.nb_execution_cache_path)
+
+
+def open_cache(folder: str) -> None:
+    """Make the database of executed cells: of two readers that begin to, one fails."""
+    from jupyter_cache import get_cache
+
+    get_cache(folder).db.dispose()
+
+
+def _executes(page: Path) -> bool:
+    return page.suffix == ".md" and bool(EXECUTED.search(page.read_text("utf-8")))
+
+
+def setup(app: Sphinx) -> dict:
+    # sphinx-gallery generates at the default priority, 500; at 400 what is stale is dropped.
+    collect_rarely()
+    app.connect("builder-inited", hire, priority=450)
+    app.connect("builder-inited", release, priority=550)
+    app.connect("env-before-read-docs", ready)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

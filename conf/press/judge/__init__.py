@@ -1,0 +1,1 @@
+"""What fails a build: the gates, and the failures they find."""

@@ -1,0 +1,166 @@
+"""Rules for every page: nothing that would run is switched off, no ``>>>`` that nobody runs, and
+no address of an object.
+"""
+
+import re
+from collections.abc import Iterator
+
+from sphinx.application import Sphinx
+from sphinx.util import logging
+
+from press import project
+
+logger = logging.getLogger(__name__)
+
+ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\s*(.*)$")
+PROMPT = re.compile(r"^\s*>>>")
+
+
+# What would keep an example from running, or from being checked.
+SKIPPED = re.compile(r"""#\s*doctest:[^\n'"]*\+SKIP\b[^\n'"]*$""")
+SKIPPING_OPTION = re.compile(r"^\s*:?(?:skipif|pyversion)\s*:|^\s*:?options\s*:.*\+SKIP\b")
+# ... a cell: by its tags; and all cells of a page: by what stands above its title.
+SKIPPING_TAG = re.compile(r"\b(?:skip-execution|raises-exception)\b")
+SKIPPING_SETTING = re.compile(
+    r"^\s*(?:execution_(?:mode|allow_errors|raise_on_error|excludepatterns)|skip_execution)\s*:"
+)
+TESTED = re.compile(r"\{(?:doctest|testcode|testoutput|testsetup|testcleanup)\}")
+
+
+def prompts_nobody_runs(source: str) -> list[int]:
+    """Lines, counted from 1, with a ``>>>`` outside a doctest directive.
+
+    >>> prompts_nobody_runs("```{doctest}\\n>>> 1 + 1\\n2\\n```")
+    []
+    >>> prompts_nobody_runs("```python\\n>>> 1 + 1\\n3\\n```")
+    [2]
+    """
+    return [
+        number
+        for number, line, fences in _lines(source)
+        if PROMPT.match(line) and not (fences and fences[-1].startswith("{doctest}"))
+    ]
+
+
+def switched_off(source: str) -> list[tuple[int, str]]:
+    """Lines of a chapter, counted from 1, that keep something from running, each with what does.
+
+    >>> switched_off("```{doctest}\\n>>> 1 + 1  # doctest: +SKIP\\n3\\n```")
+    [(2, '# doctest: +SKIP')]
+    >>> switched_off("```{code-cell}\\n:tags: [raises-exception]\\n1 / 0\\n```")
+    [(2, 'raises-exception')]
+    """
+    found = []
+    head = re.match(r"---\n(.*?)^---$", source, re.MULTILINE | re.DOTALL)
+    above = head.group(1).count("\n") + 1 if head else 0
+    part, last = "body", 0
+    for number, line, fences in _lines(source):
+        part = _part(line, part if number == last + 1 else "start")
+        last = number
+        rules = [SKIPPING_SETTING] if 1 < number <= above else []
+        # What stands in a fence that is no directive is shown, not run.
+        if fences and all(info.startswith("{") for info in fences):
+            if TESTED.match(fences[-1]):
+                rules = [SKIPPED] if part == "body" else [SKIPPING_OPTION]
+            elif fences[-1].startswith("{code-cell}") and part != "body":
+                rules = [SKIPPING_TAG]
+        matches = filter(None, (rule.search(line) for rule in rules))
+        found += [(number, match.group().strip()) for match in matches]
+    return found
+
+
+def _part(line: str, before: str) -> str:
+    """Which part of a directive a line belongs to, after a line of the part ``before``."""
+    line = line.strip()
+    if before == "block":
+        return "end" if line == "---" else "block"
+    if before == "start" and line in ("", "---"):
+        return "block" if line else "start"
+    return "options" if before in ("start", "options") and line.startswith(":") else "body"
+
+
+def skipped_docstrings(source: str) -> list[int]:
+    """Lines of Python, counted from 1, with an example that is not run.
+
+    >>> skipped_docstrings(">>> 1 + 1  # doctest" + ": +SKIP")
+    [1]
+    """
+    lines = enumerate(source.splitlines(), start=1)
+    return [number for number, line in lines if PROMPT.match(line) and SKIPPED.search(line)]
+
+
+def _lines(source: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
+    """Each line with its number and what the fences say that are open there, from the outermost.
+
+    A line that opens or closes a fence is left out.
+    """
+    fences: list[tuple[str, str]] = []
+    for number, line in enumerate(source.splitlines(), start=1):
+        fence = FENCE.match(line)
+        if fence and fences and _closes(fence, fences[-1][0]):
+            fences.pop()
+        elif fence and (fence.group(2) or not fences):
+            fences.append((fence.group(1), fence.group(2)))
+        else:
+            yield number, line, tuple(info for _, info in fences)
+
+
+def check_source(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Report what would be printed as a session and never run."""
+    if app.env.doc2path(docname).endswith(".md"):
+        for line, what in switched_off(source[0]):
+            _report_skipped(what, (docname, line))
+        for line in prompts_nobody_runs(source[0]):
+            logger.warning(
+                '">>>" outside a doctest directive would be printed and never run; '
+                "put it into a ```{doctest} fence",
+                location=(docname, line),
+                type="gate",
+                subtype="prompt",
+            )
+
+
+def check_docstrings(app: Sphinx) -> None:
+    """Report examples of the code that are not run where all others are."""
+    for folder in (project.ROOT / "src", project.CONF / "press"):
+        for path in sorted(folder.rglob("*.py")):
+            for line in skipped_docstrings(path.read_text("utf-8")):
+                where = path.relative_to(project.ROOT).as_posix()
+                _report_skipped("# doctest: +SKIP", f"{where}:{line}")
+
+
+def _report_skipped(what: str, location: object) -> None:
+    logger.warning(
+        '"%s" switches a check off; what is shown has to run, and an error to be shown is caught '
+        "and its message printed",
+        what,
+        location=location,
+        type="gate",
+        subtype="skipped",
+    )
+
+
+def check_page(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Report an object's address, which differs from one build to the next."""
+    address = ADDRESS.search(context.get("body") or "")
+    if address:
+        logger.warning(
+            "the page shows an object's address, %s; print a name or a shape instead",
+            address.group(0),
+            location=pagename,
+            type="gate",
+            subtype="address",
+        )
+
+
+def _closes(fence: re.Match, opened: str) -> bool:
+    marks, info = fence.groups()
+    return not info and marks[0] == opened[0] and len(marks) >= len(opened)
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("builder-inited", check_docstrings)
+    app.connect("source-read", check_source)
+    app.connect("html-page-context", check_page)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

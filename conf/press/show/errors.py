@@ -1,0 +1,291 @@
+"""Messages of autograd, each raised while the book builds, and found by pasting one.
+
+``raises`` runs a program that has to fail, in a namespace of its own, and compares the whole text
+of what it raised with the one written below the program.  ``attempt`` does the same for what
+people try and what does not help, ``fix`` runs what does.  Every program is complete: it runs as
+printed, alone.  ``error-search`` lists the messages of the book and is searched by script, word
+by word, since a search for all words of a message with its numbers and names finds nothing.
+"""
+
+import contextlib
+import io
+import json
+import re
+import warnings
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util import logging
+from sphinx.util.docutils import SphinxDirective
+
+from press.show.graphs import drawn
+from press.show.tables import raw
+
+logger = logging.getLogger(__name__)
+
+# Between a program and the message it ends with.
+DIVIDER = re.compile(r"^---$", re.MULTILINE)
+# What PyTorch adds to a warning: where its own build lay.
+TRIGGERED = re.compile(r"\s*\(Triggered internally at [^)]*\)")
+# The script that the page of search results finds the messages in.
+DATA = "bp-messages.js"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a program printed, and the exception or warning it ended with, as Python prints it."""
+
+    printed: str
+    message: str | None
+    drawing: str | None = None
+
+
+class program(nodes.General, nodes.Element):
+    """What a directive showed, what is written there, and what PyTorch said."""
+
+
+class Program(SphinxDirective):
+    """A program that runs while the page is read; ``:draw:`` names a value whose graph is shown."""
+
+    has_content = True
+    option_spec = {"draw": directives.unchanged_required}
+    title = ""
+    css = ""
+
+    def run(self) -> list[nodes.Node]:
+        parts = DIVIDER.split("\n".join(self.content))
+        code, expected = parts[0].strip("\n"), _flowing(parts[1]) if parts[1:] else None
+        wrong = self.malformed(code, expected)
+        if wrong:
+            raise self.error(wrong)
+        outcome = run(code, self.options.get("draw"))
+        frame = program(kind=self.name, written=expected, said=_flowing(outcome.message))
+        self.set_source_info(frame)
+        frame += self.shown(code, outcome)
+        return [frame]
+
+    def malformed(self, code: str, expected: str | None) -> str | None:
+        """What is wrong with the directive itself, or None."""
+        return "there is no program" if not code else None
+
+    def shown(self, code: str, outcome: Outcome) -> nodes.container:
+        frame = nodes.container(classes=["bp-program", self.css])
+        frame += nodes.paragraph("", self.title, classes=["bp-program-title"])
+        block = nodes.literal_block(code, code, language="python")
+        self.set_source_info(block)
+        frame += block
+        for text, css in ((outcome.printed, "bp-printed"), (outcome.message, "bp-message")):
+            if text:
+                frame += nodes.literal_block(text, text, language="none", classes=[css])
+        if outcome.drawing:
+            frame += raw(
+                '<details class="bp-state"><summary>The graph at that moment</summary>'
+                f"{drawn(outcome.drawing)}</details>"
+            )
+        return frame
+
+
+class Raises(Program):
+    """The program that raises the message of this entry; the entry joins the index."""
+
+    title = "What raises it"
+    css = "bp-raises"
+
+    def malformed(self, code: str, expected: str | None) -> str | None:
+        if not expected:
+            return "below the program and a line of three hyphens stands the message it raises"
+        return super().malformed(code, expected)
+
+
+class Attempt(Program):
+    """What people try: it still raises, or prints what is wrong with it."""
+
+    title = "What people try, and what comes of it"
+    css = "bp-attempt"
+
+
+class Fix(Program):
+    """What helps: it raises nothing, and warns of nothing."""
+
+    title = "What helps"
+    css = "bp-fix"
+
+    def malformed(self, code: str, expected: str | None) -> str | None:
+        if expected is not None:
+            return "a fix raises nothing: there is no message to write below it"
+        return super().malformed(code, expected)
+
+
+def run(code: str, draw: str | None = None) -> Outcome:
+    """Run ``code`` as a program of its own, with all of torch's switches in their usual places."""
+    from press.watch import observation  # torch is imported only where something is executed
+
+    observation.reset()
+    namespace = {"__name__": "__main__"}
+    printed, message = io.StringIO(), None
+    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
+        warnings.simplefilter("always")
+        try:
+            exec(compile(code, "<program>", "exec", dont_inherit=True), namespace)
+        except Exception as error:
+            message = f"{_name(type(error))}: {error}"
+    if message is None and caught:
+        message = f"{caught[-1].category.__name__}: {caught[-1].message}"
+        message = TRIGGERED.sub("", message)
+    try:
+        drawing = _draw(namespace[draw], namespace) if draw else None
+    finally:
+        observation.reset()
+    return Outcome(printed.getvalue().rstrip("\n"), message, drawing)
+
+
+def _says(said: str | None, written: str | None) -> bool:
+    """Whether that is what is written; a message may be cut off where an ellipsis ends it."""
+    if said is not None and written is not None and written.endswith("…"):
+        return said.startswith(written.removesuffix("…").rstrip())
+    return said == written
+
+
+def _flowing(text: str | None) -> str | None:
+    """A message as one line: how it is broken into lines is up to whoever writes it down."""
+    return None if text is None else " ".join(text.split())
+
+
+def _name(kind: type) -> str:
+    """An exception's name as a traceback prints it."""
+    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+
+
+def _draw(value: object, names: dict) -> str:
+    import backwardpass
+
+    return backwardpass.trace(value, names=names).to_svg(title="The graph at that moment")
+
+
+class messages(nodes.General, nodes.Element):
+    """Stands where the list of all messages is put once every page was read."""
+
+
+class ErrorSearch(SphinxDirective):
+    """A field that takes a pasted message, above the list of all messages of the book."""
+
+    def run(self) -> list[nodes.Node]:
+        return [messages()]
+
+
+def fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Put the list where it belongs: each message, linked to its entry."""
+    for place in list(doctree.findall(messages)):
+        rows = "".join(
+            f'<li><a href="{escape(app.builder.get_relative_uri(docname, page))}#{escape(anchor)}">'
+            f"{escape(title)}</a><code>{escape(message)}</code></li>"
+            for page, anchor, title, message in listed(app.env)
+        )
+        place.replace_self(
+            raw(
+                '<div class="bp-message-search" hidden><label for="bp-message">'
+                "Paste a message, or a part of it</label>"
+                '<textarea id="bp-message" rows="3" spellcheck="false"></textarea>'
+                '<p class="bp-found" role="status"></p></div>'
+                f'<ol class="bp-messages">{rows}</ol>'
+            )
+        )
+
+
+def listed(env: BuildEnvironment) -> list[tuple[str, str, str, str]]:
+    """Every entry, as the pages follow: its page, its anchor, its title and its message."""
+    place = {page: number for number, page in enumerate(reading_order(env))}
+    pages = sorted(env.bp_messages, key=lambda page: (place.get(page, len(place)), page))
+    return [(page, *entry) for page in pages for entry in env.bp_messages[page]]
+
+
+def reading_order(env: BuildEnvironment) -> list[str]:
+    """The pages of the table of contents, from the first to the last."""
+    order, waiting = {}, [env.config.root_doc]
+    while waiting:
+        page = waiting.pop()
+        if page not in order:
+            order[page] = None
+            waiting += reversed(env.toctree_includes.get(page, []))
+    return list(order)
+
+
+def list_again(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """The page with the list is written anew whenever an entry may have changed."""
+    return [name for name in env.found_docs if "bp_message_list" in env.metadata.get(name, ())]
+
+
+def collect(app: Sphinx, doctree: nodes.document) -> None:
+    """Compare what was said with what is written, and enter what a page raises into the index."""
+    docname = app.env.docname
+    for place in list(doctree.findall(program)):
+        section = place.parent
+        while section is not None and not isinstance(section, nodes.section):
+            section = section.parent
+        title = "" if section is None else section.next_node(nodes.title).astext()
+        written, said = place["written"], place["said"]
+        if not _says(said, written):
+            logger.warning(
+                "entry %r: PyTorch does not say what is written here\n  written: %s\n  raised:  %s",
+                title,
+                written or "nothing is raised",
+                said or "nothing was raised",
+                location=place,
+                type="gate",
+                subtype="message",
+            )
+        if place["kind"] == "raises" and section is not None:
+            entry = section["ids"][0], title, written
+            app.env.bp_messages.setdefault(docname, []).append(entry)
+        place.replace_self(place.children)
+    if next(iter(doctree.findall(messages)), None) is not None:
+        app.env.metadata[docname]["bp_message_list"] = True
+
+
+def purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    env.bp_messages.pop(docname, None)
+
+
+def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other) -> None:
+    for docname in docnames:
+        if docname in other.bp_messages:
+            env.bp_messages[docname] = other.bp_messages[docname]
+
+
+def prepare(app: Sphinx) -> None:
+    if not hasattr(app.env, "bp_messages"):
+        app.env.bp_messages = {}
+
+
+def publish(app: Sphinx, exception: Exception | None) -> None:
+    """Write the messages where the page of search results loads them, from disk as well."""
+    if exception is not None or app.builder.format != "html":
+        return
+    found = [
+        {"title": title, "message": message, "address": f"{app.builder.get_target_uri(page)}#{at}"}
+        for page, at, title, message in listed(app.env)
+    ]
+    text = json.dumps(found, ensure_ascii=True).replace("<", "\\u003c")
+    Path(app.outdir, "_static", DATA).write_text(f"window.bpMessages = {text};\n", "utf-8")
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_node(messages)
+    app.add_node(program)
+    app.add_js_file("messages.js", defer="")
+    for name, directive in (("raises", Raises), ("attempt", Attempt), ("fix", Fix)):
+        app.add_directive(name, directive)
+    app.add_directive("error-search", ErrorSearch)
+    app.connect("builder-inited", prepare)
+    app.connect("env-purge-doc", purge)
+    app.connect("env-merge-info", merge)
+    app.connect("doctree-read", collect)
+    app.connect("env-updated", list_again)
+    app.connect("doctree-resolved", fill)
+    app.connect("build-finished", publish)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,108 @@
+"""Show how many of the changed formulas the build caught, as ``nox -s mutants`` measured it.
+
+``mutation-figure`` is about the gallery scripts, ``mutation-figure`` with the argument ``rules``
+about the operator reference.  Each figure is kept in ``trials/mutants/measured.json`` under a key
+of what was measured.  A script or rule written or changed since makes it no figure of this book,
+and the page says so; the build goes on, and ``nox -s mutants -- --check`` is what fails.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from html import escape
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from press.show.tables import Markup, raw, table
+from press.trials.mutants import results
+
+SUBJECTS = {"scripts": results.scripts, "rules": results.rules}
+WHAT = {"scripts": "script", "rules": "rule"}
+TITLE = {"scripts": "formulas by hand", "rules": "rules"}
+
+
+def measured(subject: str) -> dict[str, dict]:
+    """The kept rows of the scripts, or of the modules of rules, that there are."""
+    names = {results.script_name(path) for path in SUBJECTS[subject]()}
+    return {name: row for name, row in results.kept().items() if name in names}
+
+
+def unmeasured(subject: str, rows: dict[str, dict]) -> list[str]:
+    """Those whose row is missing, or was measured of another state."""
+    entries = results.equivalents()
+    names = {results.script_name(path): path for path in SUBJECTS[subject]()}
+    return [
+        name
+        for name, path in names.items()
+        if rows.get(name, {}).get("key") != results.key_of(name, path.read_text("utf-8"), entries)
+    ]
+
+
+def sentence(subject: str, rows: dict[str, dict]) -> str:
+    """The figure in words."""
+    caught = sum((Counter(row["caught"]) for row in rows.values()), Counter())
+    mutants = sum(row["mutants"] for row in rows.values())
+    equivalent = sum(row["equivalent"] for row in rows.values())
+    compared = caught["comparison"] + caught["equality"]
+    text = (
+        f"{caught.total():,} of {mutants:,} changes were caught: {compared:,} by a comparison, "
+        f"{caught['raised']:,} because the changed {WHAT[subject]} raised another error"
+    )
+    if caught["timed out"]:
+        text += f", {caught['timed out']:,} because it did not end"
+    return f"{text}. Changes that change no result: {equivalent:,}, each listed with its reason."
+
+
+class MutationFigure(SphinxDirective):
+    """The figure and a table by kind of change, or a note that this state was not measured."""
+
+    optional_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        self.env.metadata[self.env.docname]["mutation-figure"] = _digest()
+        subject = self.arguments[0] if self.arguments else "scripts"
+        if subject not in SUBJECTS:
+            raise self.error(f"mutation-figure takes {' or '.join(SUBJECTS)}, and got {subject}")
+        rows = measured(subject)
+        changed = unmeasured(subject, rows)
+        if changed or not rows:
+            names = ", ".join(changed[:5]) + (" and others" if len(changed) > 5 else "")
+            text = f"Not measured for this state of the book; changed since: {names or 'all'}."
+            return [nodes.note("", nodes.paragraph("", text))]
+        kinds = sum((Counter(row["kinds"]) for row in rows.values()), Counter())
+        lines = [
+            (kind, Markup(_code(what)), f"{kinds[kind]:,}")
+            for kind, what in results.KINDS.items()
+            if kinds[kind]
+        ]
+        headers = ("kind", "what is changed", "tried, and caught")
+        shown = table(headers, lines, f"Changes of the {TITLE[subject]}", "bp-mutants")
+        return [nodes.paragraph("", sentence(subject, rows)), raw(shown)]
+
+
+def _code(text: str) -> str:
+    """``text`` as HTML, what stands in backquotes as code."""
+    parts = escape(text).split("`")
+    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
+
+
+def _digest() -> str:
+    found = [(rows, unmeasured(s, rows)) for s in SUBJECTS for rows in [measured(s)]]
+    return hashlib.sha256(json.dumps(found).encode()).hexdigest()
+
+
+def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
+    """The pages with the figure, when it, a script or a rule has changed since they were read."""
+    marked = [d for d, m in env.metadata.items() if "mutation-figure" in m and d in env.found_docs]
+    if not marked:
+        return []
+    now = _digest()
+    return [docname for docname in marked if env.metadata[docname]["mutation-figure"] != now]
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("mutation-figure", MutationFigure)
+    app.connect("env-get-outdated", outdated)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,170 @@
+"""The operator reference: rules of ``backwardpass.vjps``, checked, and shown with what was found.
+
+``operator-rules`` on a page stands for the sections of a family, ``operator-overview`` for the
+table of all, ``operator-totals`` for the counts, ``operator-rule`` for one rule in a chapter.  They
+are replaced by Markdown when the page is read, so that headings, links and formulas are those of
+any page.  The check runs before, in a process of its own, for the families that have pages, and
+not at all when nothing it depends on changed.
+"""
+
+import ast
+import hashlib
+import importlib.metadata
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+from press import project
+from press.show import operator_pages
+
+logger = logging.getLogger(__name__)
+
+STORE = project.ROOT / "_build" / "operators.json"
+DIRECTIVE = re.compile(
+    r"^```\{operator-(?P<kind>rules|overview|totals|rule)\}[ ]*(?P<name>.*)\n```$", re.MULTILINE
+)
+
+
+def needed(pages: list[Path]) -> set[str] | None:
+    """The families that ``pages`` show, with ``"all"`` where one shows all; None for none."""
+    found = set()
+    for page in pages:
+        for shown in DIRECTIVE.finditer(page.read_text("utf-8")):
+            if shown["kind"] == "rules":
+                found.add(shown["name"])
+            elif shown["kind"] == "rule":
+                found.add(family_of(shown["name"], page))
+            else:
+                found.add("all")
+    return found or None
+
+
+def family_of(name: str, page: Path = Path()) -> str:
+    """The family of a rule, read from the sources, because torch is not imported here.
+
+    >>> family_of("layer_norm"), family_of("floor, ceil, trunc, round")
+    ('normalisation', 'piecewise')
+    """
+    known = _families(tuple(sorted(_rules().glob("[a-z]*.py"))))
+    if name not in known:
+        raise ExtensionError(f"{page}: operator-rule {name}: there is no rule of that name")
+    return known[name]
+
+
+def _rules() -> Path:
+    return Path(find_spec("backwardpass").submodule_search_locations[0]) / "vjps"
+
+
+@cache
+def _families(modules: tuple[Path, ...]) -> dict[str, str]:
+    """The family of each rule: what ``vjps.rule`` makes of the arguments it is called with."""
+    found = {}
+    for path in modules:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "rule":
+                named = {k.arg: k.value.value for k in node.keywords if k.arg == "name"}
+                entry = node.args[0].value
+                found[named.get("name") or entry.removeprefix("nn.functional.")] = path.stem
+    return found
+
+
+def examine(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
+    """Check the rules, report what is wrong, and return the pages that show another result."""
+    sources = {name: Path(app.env.doc2path(name)) for name in env.found_docs}
+    chapters = [path for path in sources.values() if path.suffix == ".md" and path.is_file()]
+    families = needed(chapters)
+    if families is None:
+        return []
+    command = [sys.executable, "-m", "press.trials.operators.run", "--store", STORE]
+    command += ["--jobs", str(app.parallel or 1)]
+    if "all" not in families:
+        command += ["--families", ",".join(sorted(families))]
+    STORE.parent.mkdir(parents=True, exist_ok=True)
+    if not _is_current(families):
+        ran = subprocess.run([str(word) for word in command], capture_output=True, encoding="utf-8")
+        if ran.returncode not in (0, 1) or not STORE.is_file():
+            report(f"the check of the operators ended with {ran.returncode}: {ran.stderr[-2000:]}")
+            return []
+        STORE.with_suffix(".state").write_text(_state(families), "utf-8")
+        _stored.cache_clear()
+        _digest_of.cache_clear()
+    for line in operator_pages.complaints(_stored(STORE.stat().st_mtime_ns)):
+        report(line)
+    return [
+        name
+        for name in env.found_docs
+        if env.metadata.get(name, {}).get("operators", _digest()) != _digest()
+    ]
+
+
+def _is_current(families: set[str]) -> bool:
+    """Whether the check would find all as it left it: to ask it takes an import of torch."""
+    try:
+        return STORE.with_suffix(".state").read_text("utf-8") == _state(families)
+    except OSError:
+        return False
+
+
+def _state(families: set[str]) -> str:
+    """All that the check depends on, and what it stored."""
+    state = hashlib.sha256(repr((sorted(families), importlib.metadata.version("torch"))).encode())
+    folder = project.CONF / "press" / "trials" / "operators"
+    programs = (path for path in folder.rglob("*.*") if path.suffix != ".pyc")
+    pins = project.CONF / "constraints.txt"
+    for path in (*sorted(programs), *sorted(_rules().glob("*.py")), pins, STORE):
+        state.update(path.name.encode() + b"\0" + path.read_bytes())
+    return state.hexdigest()
+
+
+def report(message: str) -> None:
+    logger.warning(message, location="src/backwardpass/vjps", type="gate", subtype="operator")
+
+
+def expand(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Replace the directives of a page by the Markdown they stand for."""
+    if not DIRECTIVE.search(source[0]) or not STORE.is_file():
+        return
+    stored = _stored(STORE.stat().st_mtime_ns)
+    reference = app.config.torch_reference
+    source[0] = DIRECTIVE.sub(
+        lambda shown: operator_pages.markdown(stored, shown["kind"], shown["name"], reference),
+        source[0],
+    )
+
+
+def remember(app: Sphinx, doctree) -> None:
+    """Note on a page which result it shows."""
+    docname = app.env.docname
+    source = Path(app.env.doc2path(docname))
+    if source.suffix == ".md" and source.is_file() and DIRECTIVE.search(source.read_text("utf-8")):
+        app.env.metadata[docname]["operators"] = _digest()
+
+
+def _digest() -> str:
+    return _digest_of(STORE.stat().st_mtime_ns) if STORE.is_file() else ""
+
+
+@cache
+def _digest_of(modified: int) -> str:
+    return hashlib.sha256(json.dumps(_stored(modified)["results"]).encode()).hexdigest()
+
+
+@cache
+def _stored(modified: int) -> dict:
+    return json.loads(STORE.read_text("utf-8"))
+
+
+def setup(app: Sphinx) -> dict:
+    app.connect("env-get-outdated", examine)
+    # Before the gates of `page.rules` look at the source.
+    app.connect("source-read", expand, priority=400)
+    app.connect("doctree-read", remember)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,75 @@
+"""Show a program whose gradient is wrong in silence, what helps, and which detector sees it.
+
+``wrong-gradient`` names a case of ``book/reference/silent_gradients``.  Both of its programs run
+while the page is read, each as printed and alone; their row of the truth table is measured by
+``press.trials.truth.silent`` and compared with the cells expected, as in the whole table.
+"""
+
+from html import escape
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from press.show.errors import Attempt, Fix, run
+from press.show.tables import Markup, raw, table
+from press.show.truth_table import cell, digest, measured, report
+from press.trials import truth
+
+MENDED = "_mended"
+
+
+class Shown(SphinxDirective):
+    """What the two boxes of a case have in common with those of the error index."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        case = self.arguments[0]
+        if case not in cases():
+            raise self.error(f'there is no case "{case}"; there are: {", ".join(cases())}')
+        for name in (case, case + MENDED):
+            self.env.note_dependency(str(truth.PROGRAMS / f"{name}.py"))
+        self.env.metadata[self.env.docname]["truth"] = digest()
+        version, tables = measured(digest(), self.env.doctreedir)
+        found = tables["silent"]
+        title = case.replace("_", " ")
+        row = {title: found["rows"][title]}
+        report("silent", row, version, self.get_location(), only=title)
+        columns = found["columns"][2:]  # whether the gradient is wrong is seen in the boxes
+        seen = [(Markup(f"<code>{escape(title)}</code>"), *(cell(row[title][c]) for c in columns))]
+        return [
+            self.box(case, "Nothing is raised", Attempt.css),
+            self.box(case + MENDED, Fix.title, Fix.css),
+            raw(table((found["row"], *columns), seen, "What sees it", "bp-truth")),
+        ]
+
+    def box(self, name: str, title: str, css: str) -> nodes.container:
+        """A program and what it prints."""
+        code = source(name)
+        outcome = run(code)
+        frame = nodes.container(classes=["bp-program", css])
+        frame += nodes.paragraph("", title, classes=["bp-program-title"])
+        block = nodes.literal_block(code, code, language="python")
+        self.set_source_info(block)
+        frame += block
+        for text, kind in ((outcome.printed, "bp-printed"), (outcome.message, "bp-message")):
+            if text:
+                frame += nodes.literal_block(text, text, language="none", classes=[kind])
+        return frame
+
+
+def cases() -> list[str]:
+    """The names of all cases, by their programs."""
+    names = (path.stem for path in sorted(truth.PROGRAMS.glob("*.py")))
+    return [name for name in names if not name.endswith(MENDED)]
+
+
+def source(name: str) -> str:
+    """A program as it is printed."""
+    return (truth.PROGRAMS / f"{name}.py").read_text("utf-8").strip()
+
+
+def setup(app: Sphinx) -> dict:
+    app.add_directive("wrong-gradient", Shown)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,1 @@
+"""Evidence that is gathered apart from a build: each package measures, keeps, compares."""

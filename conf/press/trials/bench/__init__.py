@@ -1,0 +1,1 @@
+"""How long a build takes, and how long ``trace`` takes beside other packages."""

@@ -1,0 +1,1 @@
+"""Watching one script run: its comparisons, its graphs and passes, its lines, and the replay."""
