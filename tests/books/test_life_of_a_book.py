@@ -303,7 +303,9 @@ def killed(book, deleted):
 
 @pytest.fixture(scope="module")
 def terminated(book, killed):
-    """The next build was asked to end while a chapter's cell was running."""
+    """The next build was asked to end while a chapter's cell, written anew, was running."""
+    cells = book.root / "book/cells.md"
+    cells.write_text(cells.read_text().replace("import threading\n", "import threading  # anew\n"))
     return interrupted(book, "HOLD_CELL", lambda process: process.terminate())
 
 
@@ -320,9 +322,10 @@ def elsewhere(make_book, book, recovered):
     def copy(name: str):
         other = make_book(name)
         for folder in ("conf", "_static", "book", "examples"):
-            ignored = shutil.ignore_patterns("gallery", "__pycache__", "sg_execution_times.rst")
+            ignored = shutil.ignore_patterns("__pycache__", "sg_execution_times.rst")
             shutil.rmtree(other.root / folder, ignore_errors=True)
             shutil.copytree(book.root / folder, other.root / folder, ignore=ignored)
+        shutil.rmtree(other.root / "book" / "gallery")
         return other
 
     return copy
