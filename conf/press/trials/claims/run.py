@@ -21,6 +21,7 @@ CONF = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(CONF))
 
 import torch  # noqa: E402
+
 from press.trials.claims import kept  # noqa: E402
 from press.trials.claims.record import CLAIMS, Refused  # noqa: E402
 from press.trials.claims.trial import Outcome, attempt  # noqa: E402
