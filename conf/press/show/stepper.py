@@ -14,7 +14,6 @@ from itertools import zip_longest
 from backwardpass import BackwardPass, Graph, Node
 from backwardpass.show import steps
 from backwardpass.show.steps import Phase
-
 from press.page import code_lines, mathematics
 from press.show import node_rules
 
