@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Any
 
 import torch
+
 from press.worlds import case
 
 SENTENCE = (
