@@ -17,7 +17,6 @@ from jupyter_book.config import get_final_config  # noqa: E402
 from press import keys, project  # noqa: E402
 from press.page import footer  # noqa: E402  (found through the line above)
 from press.publish import selection  # noqa: E402  (found through the line above)
-from press.show import verified  # noqa: E402  (found through the line above)
 
 # Figures are drawn into files, whatever the machine has.
 os.environ.setdefault("MPLBACKEND", "agg")
@@ -64,13 +63,3 @@ def setup(app):
     # Loaded by sphinx_external_toc and not used: it collects nothing that a worker could lose.
     if "sphinx_multitoc_numbering" in app.extensions:  # not where one page is built
         app.extensions["sphinx_multitoc_numbering"].parallel_read_safe = True
-    # When what makes pages changes, every page is read again.
-    app.add_config_value("pages_key", keys.pages(), "env", str)
-    # Written last: its presence proves that the whole build ran.
-    app.connect("build-finished", _finished, priority=999)
-
-
-def _finished(app, exception):
-    if exception is None:
-        totals = verified.Totals.of(verified.observations())
-        Path(app.outdir).with_name("finished").write_text(str(totals), "utf-8")

@@ -295,17 +295,16 @@ def deleted(book, mended):
 
 @pytest.fixture(scope="module")
 def killed(book, deleted):
-    """The instruments changed; the driver alone was killed, while a script ran."""
-    with open(book.root / "conf/press/watch/ledger.py", "a") as instrument:
-        instrument.write("# Changed.\n")
+    """What scripts and cells depend on changed; the driver alone was killed, while one ran."""
+    for changed in ("conf/press/watch/ledger.py", "conf/constraints.txt"):
+        with open(book.root / changed, "a") as file:
+            file.write("# Changed.\n")
     return interrupted(book, "HOLD_SCRIPT", lambda process: process.kill())
 
 
 @pytest.fixture(scope="module")
 def terminated(book, killed):
-    """The next build was asked to end while a chapter's cell, written anew, was running."""
-    cells = book.root / "book/cells.md"
-    cells.write_text(cells.read_text().replace("import threading\n", "import threading  # anew\n"))
+    """The next build was asked to end while a chapter's cell was running."""
     return interrupted(book, "HOLD_CELL", lambda process: process.terminate())
 
 

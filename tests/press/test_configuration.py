@@ -115,16 +115,6 @@ def test_wanted_extensions_are_loaded(loaded):
     assert wanted | set(SETTINGS["sphinx"]["extra_extensions"]) <= set(loaded["extensions"])
 
 
-def test_extensions_of_the_book_are_all_in_use():
-    """Each module of ``conf/press`` that Sphinx can load is loaded."""
-    named = {
-        ".".join(path.relative_to(CONF).with_suffix("").parts)
-        for path in (CONF / "press").rglob("*.py")
-        if "\ndef setup(app" in path.read_text("utf-8")
-    }
-    assert named <= set(SETTINGS["sphinx"]["extra_extensions"])
-
-
 def test_pages_can_be_read_in_parallel(loaded):
     """No extension makes Sphinx read one page after another, which it would only warn of."""
     assert loaded["unsafe"] == []

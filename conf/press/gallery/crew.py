@@ -188,10 +188,6 @@ def _executes(page: Path) -> bool:
     return page.suffix == ".md" and bool(EXECUTED.search(page.read_text("utf-8")))
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     # sphinx-gallery generates at the default priority, 500; at 400 what is stale is dropped.
     collect_rarely()
-    app.connect("builder-inited", hire, priority=450)
-    app.connect("builder-inited", release, priority=550)
-    app.connect("env-before-read-docs", ready)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

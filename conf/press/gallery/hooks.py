@@ -204,15 +204,7 @@ def order(app: Sphinx, config: Config) -> None:
     config.sphinx_gallery_conf["subsection_order"] = [*folders, "*"]
 
 
-def setup(app: Sphinx) -> dict:
-    # sphinx-gallery reads its settings at priority 10.
-    app.connect("config-inited", order, priority=5)
+def setup(app: Sphinx) -> None:
     # Every build would import Matplotlib, half of the time a build takes that changes nothing;
     # the scraper imports it when there is a script to run.
     gen_gallery._import_matplotlib = lambda: None
-    # sphinx-gallery generates at the default priority, 500.
-    app.connect("builder-inited", prepare, priority=400)
-    app.connect("builder-inited", report, priority=600)
-    app.connect("source-read", without_toctrees)
-    app.connect("source-read", without_tags)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -77,10 +77,3 @@ def show(app: Sphinx, pagename: str, template: str, context: dict, doctree: obje
     """Put the drawings into the index."""
     if pagename == INDEX and "body" in context:
         context["body"] = replaced(context["body"], _drawings())
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("doctree-read", note)
-    app.connect("env-get-outdated", outdated)
-    app.connect("html-page-context", show)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

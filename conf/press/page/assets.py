@@ -54,9 +54,6 @@ def _digest() -> str:
     return digest.hexdigest()
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     # Pages name the checksums of these files, and Sphinx copies none when no page is written.
     app.add_config_value("static_digest", _digest(), "html", str)
-    # After everybody else has added to the page's assets.
-    app.connect("html-page-context", drop_unused, priority=900)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -133,7 +133,5 @@ def _cut(token: nodes.Node) -> list[nodes.Node]:
     ]
 
 
-def setup(app: Sphinx) -> dict:
-    app.connect("doctree-read", number_script)
+def setup(app: Sphinx) -> None:
     app.add_post_transform(Lines)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

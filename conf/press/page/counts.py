@@ -45,8 +45,3 @@ def add_line(app: Sphinx, pagename: str, template: str, context: dict, doctree: 
     if scripts and "</h1>" in context["body"]:
         line = told(scripts, f"{context['pathto'](LEDGER).rstrip('#')}#ledger")
         context["body"] = context["body"].replace("</h1>", f"</h1>\n{line}", 1)
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("html-page-context", add_line)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,8 +25,3 @@ def linked(body: str) -> str:
 def link(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
     if doctree is not None:
         context["body"] = linked(context["body"])
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("html-page-context", link)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -25,8 +25,3 @@ def add_description(app: Sphinx, pagename: str, template: str, context: dict, do
     if text:
         tag = f'<meta name="description" content="{escape(text)}">'
         context["metatags"] = f"{context.get('metatags') or ''}\n    {tag}"
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("html-page-context", add_description)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

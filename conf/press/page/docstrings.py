@@ -59,11 +59,6 @@ def parameters_by_line(app: Sphinx, page: str, template: str, context: dict, doc
         context["body"] = context["body"].replace(lines, told)
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.setup_extension("sphinx.ext.autodoc")
     app.setup_extension("sphinx.ext.napoleon")
-    app.connect("autodoc-process-signature", public_signature)
-    app.connect("autodoc-process-docstring", summary_sections, priority=900)
-    app.connect("doctree-read", unmarked)
-    app.connect("html-page-context", parameters_by_line)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -81,8 +81,6 @@ def _is_test(node: nodes.Element) -> bool:
     return "testnodetype" in node or isinstance(node, nodes.doctest_block)
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.setup_extension("sphinx.ext.doctest")
     app.add_builder(Doctests, override=True)
-    app.connect("doctree-read", test_page)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

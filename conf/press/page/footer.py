@@ -48,9 +48,7 @@ def add_foot(app: Sphinx, pagename: str, template: str, context: dict, doctree: 
         context["report_url"] = f"{repository}/issues/new?{query}"
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_config_value("repository", "", "html", str)
     # As a setting, so that pages are written again when a version changes.
     app.add_config_value("made_with", made_with(), "html", str)
-    app.connect("html-page-context", add_foot)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -44,8 +44,3 @@ def _pictures(folder: Path) -> dict[str, Path]:
 def tell(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
     if doctree is not None:
         context["body"] = sized(context["body"], project.GALLERY)
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("html-page-context", tell)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

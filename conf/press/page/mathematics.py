@@ -193,7 +193,7 @@ def stop(app: Sphinx, exception: Exception | None) -> None:
     _node.cache_clear()
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.setup_extension("sphinxcontrib.katex")
     katex.render_latex = render
     for renderers in (
@@ -203,7 +203,5 @@ def setup(app: Sphinx) -> dict:
         visit, depart = renderers["katex"]
         renderers["katex"] = (located(visit), depart)
     app.add_post_transform(Joined)
-    app.connect("build-finished", stop)
     # It declares nothing about writing in parallel; with a Node for each process it is safe.
     app.extensions["sphinxcontrib.katex"].parallel_write_safe = True
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

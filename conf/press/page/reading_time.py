@@ -65,8 +65,6 @@ def reading_minutes(doctree: nodes.document) -> int:
     return math.ceil(prose / WORDS_A_MINUTE + len(code) / LINES_OF_CODE_A_MINUTE)
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_node(minutes)
     app.add_directive("before-you-read", BeforeYouRead)
-    app.connect("doctree-read", count)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

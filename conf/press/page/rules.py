@@ -157,10 +157,3 @@ def check_page(app: Sphinx, pagename: str, template: str, context: dict, doctree
 def _closes(fence: re.Match, opened: str) -> bool:
     marks, info = fence.groups()
     return not info and marks[0] == opened[0] and len(marks) >= len(opened)
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("builder-inited", check_docstrings)
-    app.connect("source-read", check_source)
-    app.connect("html-page-context", check_page)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -41,9 +41,6 @@ def let_go(app: Sphinx, doctree: nodes.document) -> None:
                 node.document = None
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.setup_extension("sphinx_exercise")
     app.add_node(solution_node, override=True, html=(visit, depart))
-    app.connect("doctree-read", tell_apart)
-    app.connect("doctree-read", let_go)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

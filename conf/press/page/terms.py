@@ -129,9 +129,3 @@ def _linked(text: nodes.Text, found: re.Match, term: str, docname: str) -> list[
         refwarn=True,
     )
     return [nodes.Text(before), reference, nodes.Text(after)]
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("doctree-read", link)
-    app.connect("env-get-outdated", outdated)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

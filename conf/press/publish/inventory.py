@@ -57,9 +57,6 @@ def _written(name: str, project: str) -> str:
     return str(target)
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_config_value("torch_reference", "", "env", str)
     app.add_config_value("python_reference", "", "env", str)
-    # intersphinx reads its mapping at priority 800.
-    app.connect("config-inited", write, priority=700)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

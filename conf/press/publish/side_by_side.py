@@ -118,6 +118,5 @@ def title_only(toc: nodes.bullet_list) -> nodes.bullet_list:
     return kept
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_builder(SideBySide, override=True)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -30,8 +30,3 @@ def write(app: Sphinx, exception: Exception | None) -> None:
     if exception is None and app.config.html_baseurl and app.builder.format == "html":
         text = sitemap(app.config.html_baseurl, sorted(app.env.all_docs))
         Path(app.outdir, "sitemap.xml").write_text(f"{text}\n", "utf-8")
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("build-finished", write)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

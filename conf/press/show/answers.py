@@ -350,12 +350,10 @@ def check_solutions(app: Sphinx, doctree: nodes.document) -> None:
             )
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.setup_extension("sphinx_exercise")
     app.add_node(answer_node, html=(visit, depart))
     app.add_node(part_node, html=(visit_part, depart_part))
     app.add_directive("answer", AnswerDirective)
-    app.connect("doctree-read", check_solutions)
     # `page.assets` asks for it only where a page has such a form.
     app.add_js_file("answers.js", defer="")
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -72,6 +72,5 @@ def opening(source: str) -> str:
     return ""
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("book-map", BookMap)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -371,16 +371,9 @@ def _entry(id: str, claim: dict, result: dict, searched: dict) -> nodes.definiti
     return nodes.definition_list_item("", name, body)
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("claim", Claim)
     app.add_directive("claims-tried", ClaimsTried)
     app.add_role("claim-ref", ClaimRef())
     app.add_node(claim_reference)
     app.add_node(claims_list)
-    app.connect("env-get-outdated", examine)
-    app.connect("env-purge-doc", purge)
-    app.connect("env-merge-info", merge)
-    app.connect("env-check-consistency", check)
-    app.connect("env-updated", listed)
-    app.connect("doctree-resolved", resolve)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

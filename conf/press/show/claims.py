@@ -350,16 +350,10 @@ def written_anew(app: Sphinx, env: BuildEnvironment) -> list[str]:
     return [name for name, meta in env.metadata.items() if "claims" in meta and app.reads_a_page]
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_node(place_node)
     app.add_node(table_node)
     app.add_directive("claims", ClaimsDirective)
     app.add_directive("claims-table", ClaimsTableDirective)
     app.add_directive("claims-count", ClaimsCountDirective)
-    app.connect("env-get-outdated", outdated)
-    app.connect("env-before-read-docs", remember)
-    app.connect("env-updated", written_anew)
-    app.connect("env-check-consistency", check)
-    app.connect("doctree-resolved", put_places)
     # `page.assets` asks for it only where a page has a list.
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -274,18 +274,10 @@ def publish(app: Sphinx, exception: Exception | None) -> None:
     Path(app.outdir, "_static", DATA).write_text(f"window.bpMessages = {text};\n", "utf-8")
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_node(messages)
     app.add_node(program)
     app.add_js_file("messages.js", defer="")
     for name, directive in (("raises", Raises), ("attempt", Attempt), ("fix", Fix)):
         app.add_directive(name, directive)
     app.add_directive("error-search", ErrorSearch)
-    app.connect("builder-inited", prepare)
-    app.connect("env-purge-doc", purge)
-    app.connect("env-merge-info", merge)
-    app.connect("doctree-read", collect)
-    app.connect("env-updated", list_again)
-    app.connect("doctree-resolved", fill)
-    app.connect("build-finished", publish)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -133,9 +133,8 @@ def _sentence(graph_nodes: list[dict], step: dict) -> nodes.paragraph:
     return said
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_js_file("stepper.js", defer="")
     app.add_directive("backward-graph", BackwardGraph)
     app.add_directive("backward-table", BackwardTable)
     app.add_directive("backward-steps", BackwardSteps)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -102,7 +102,5 @@ def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[s
     return [docname for docname in marked if env.metadata[docname]["mutation-figure"] != now]
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("mutation-figure", MutationFigure)
-    app.connect("env-get-outdated", outdated)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

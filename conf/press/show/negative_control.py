@@ -71,6 +71,5 @@ def falsify(script: Path, source: str) -> tuple[list[str], Exception | None]:
     return [str(failure) for failure in failures], raised
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("negative-control", NegativeControl)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -152,7 +152,5 @@ def code(text: str) -> str:
     return Markup(f"<code>{escape(text)}</code>") if text else "nothing"
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("older-pytorch", OlderPyTorch)
-    app.connect("env-get-outdated", outdated)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

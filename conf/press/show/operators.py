@@ -160,11 +160,3 @@ def _digest_of(modified: int) -> str:
 @cache
 def _stored(modified: int) -> dict:
     return json.loads(STORE.read_text("utf-8"))
-
-
-def setup(app: Sphinx) -> dict:
-    app.connect("env-get-outdated", examine)
-    # Before the gates of `page.rules` look at the source.
-    app.connect("source-read", expand, priority=400)
-    app.connect("doctree-read", remember)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

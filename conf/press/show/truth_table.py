@@ -154,7 +154,5 @@ def cell(text: str) -> str:
     return Markup(f'<span class="{css}">{escape(text)}</span>') if css else text
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("truth-table", TruthTable)
-    app.connect("env-get-outdated", outdated)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -225,9 +225,7 @@ def _number(error: float | None) -> str:
     return "0" if error == 0 else f"{error:.2g}"
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("verified", Verified)
     app.add_directive("ledger", LedgerDirective)
     app.add_directive("gates", GatesDirective)
-    app.connect("env-get-outdated", outdated)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

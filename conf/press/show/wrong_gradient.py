@@ -70,6 +70,5 @@ def source(name: str) -> str:
     return (truth.PROGRAMS / f"{name}.py").read_text("utf-8").strip()
 
 
-def setup(app: Sphinx) -> dict:
+def setup(app: Sphinx) -> None:
     app.add_directive("wrong-gradient", Shown)
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
