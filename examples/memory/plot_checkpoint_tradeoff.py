@@ -219,8 +219,8 @@ print("without checkpoints: peak", usual[0], "of", usual[1], "made")
 # %%
 # The rule of the root
 # --------------------
-# The sum of :math:`n/k` and :math:`k` is least where both are :math:`\sqrt n`. Whatever ``k``,
-# each result is made twice.
+# The sum of :math:`n/k` and :math:`k` is least where both are :math:`\sqrt n`. For each ``k``
+# that divides ``n`` each result is made twice, as the last layer of a segment saves its own.
 
 lengths = [k for k in range(1, n + 1) if n % k == 0]
 peaks = {}
@@ -270,6 +270,6 @@ for preserve in (True, False):
 # %%
 # What was seen
 # -------------
-# A checkpoint exchanges all that a block keeps for the block's input, and one more run of what is
-# needed of it. It pays where much is kept inside for little that goes in. For a chain the best
+# A checkpoint exchanges what a block keeps for the block's input, and one more run of what is
+# needed of it. It pays where much is kept inside for little that goes in. For this chain the best
 # segments have the length of the root, and segments of a single layer save nothing.

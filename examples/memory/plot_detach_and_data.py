@@ -139,8 +139,8 @@ print("b after b.detach_():", b.grad_fn, b.requires_grad)
 # ----------------------------------
 # In two numbers :math:`s, t` the loss :math:`s \cdot \operatorname{detach}(t) + t` has the
 # gradient :math:`(t, 1)`. If it were the gradient of any function, the derivative of its first
-# entry by :math:`t`, 1, would equal that of its second by :math:`s`, 0. So finite differences of a
-# loss with a detach in it cannot agree with autograd.
+# entry by :math:`t`, 1, would equal that of its second by :math:`s`, 0. So finite differences of
+# this loss do not agree with autograd.
 
 
 def loss_of(s, t):
@@ -157,8 +157,27 @@ torch.testing.assert_close({"s": ds, "t": dt}, {"s": found[0], "t": found[1]})  
 print("by t: autograd", found[1].item(), " finite difference", round(slope.item(), 4))
 
 # %%
+# A detach that changes nothing
+# -----------------------------
+# A log-sum-exp subtracts the maximum :math:`m` and adds it again, so that nothing overflows. Its
+# value does not depend on :math:`m`: detached, the gradient is the whole one,
+# :math:`e^{x_i} / \sum_k e^{x_k}`, and finite differences agree.
+
+
+def log_sum_exp(x):
+    m = x.max().detach()
+    return (x - m).exp().sum().log() + m
+
+
+x = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
+(found,) = torch.autograd.grad(log_sum_exp(x), x)
+dx = x.detach().exp() / x.detach().exp().sum()
+torch.testing.assert_close({"x": dx}, {"x": found})  # by hand, autograd
+print("finite differences agree:", torch.autograd.gradcheck(log_sum_exp, x))
+
+# %%
 # What was seen
 # -------------
 # Writing through ``detach`` is caught, writing through ``.data`` or NumPy is not and gave three
-# times the gradient. In a loss, ``detach`` takes out exactly the terms that run through the copy,
-# and what is left need not be the gradient of anything.
+# times the gradient. In a loss, ``detach`` takes out the terms that run through the copy, and what is
+# left need not be the gradient of anything; where these terms add up to zero, it is.

@@ -3,11 +3,11 @@ A second backward, operation by operation
 =========================================
 
 "Backward runs once per graph" is often stated, and for many operations it is not so. What a
-backward pass frees is the tensors the graph had saved. An operation that saved none has nothing
-to miss, and runs again. The table below is made by running: sixteen operations, each run backward
-twice without ``retain_graph``. After it come the exact message, the three ways to keep the saved
-tensors, and what a second pass that fails has already done to ``.grad``. Look at ``x * 2``, and
-at the last comparison.
+backward pass frees is the tensors the graph had saved. Of sixteen operations, each run backward
+twice without ``retain_graph``, those that saved none run again. One node saves none and does not:
+``CopySlices``. After it come the exact message, the three ways to keep the saved tensors, and what
+a second pass that fails has already done to ``.grad``. Look at ``x * 2``, and at the last
+comparison.
 """
 
 # %%
@@ -73,6 +73,30 @@ y.backward(u)
 dx = 2 * torch.stack([u[0] + u[1], u[1]])
 torch.testing.assert_close({"x": dx}, {"x": x.grad})  # by hand, autograd
 print(x.grad)
+
+# %%
+# Nothing saved, and once only
+# ----------------------------
+# ``CopySlices`` is the node of a tensor into a piece of which something was written. A hook sees
+# nothing saved, and still it runs once: it keeps a node, the rule for the piece, and a pass that
+# does not retain lets go of it. The row written over has :math:`\bar{x}_0 = 0`, and two passes add
+# :math:`\bar{x}_1 = 2 u_1`; the third raises.
+
+x.grad, seen = None, []
+with torch.autograd.graph.saved_tensors_hooks(lambda t: seen.append(t) or t, lambda t: t):
+    y = x + 1
+    y[0] = 0
+y.backward(u, retain_graph=True)
+y.backward(u)
+try:
+    y.backward(u)
+except RuntimeError as error:
+    third = str(error).split(" (")[0]
+assert y.grad_fn.name() == "torch::autograd::CopySlices" and not seen
+assert third == "Trying to backward through the graph a second time"
+dx = 2 * torch.stack([torch.zeros(3, dtype=torch.float64), u[1]])
+torch.testing.assert_close({"x": dx}, {"x": x.grad})  # by hand, autograd
+print(y.grad_fn.name(), "tensors saved:", len(seen), " without retaining:", third)
 
 # %%
 # The nodes are still there
@@ -163,6 +187,7 @@ print("b.grad", b.grad)
 # %%
 # What was seen
 # -------------
-# Whether a second backward works is decided node by node, by whether the node had saved a tensor.
-# Multiplying by the number 2 saves one: the number became a tensor. Nodes and edges outlive the
-# pass, and a pass that raises leaves some gradients added to and others not.
+# In the table whether a second backward works is decided by whether the node had saved a tensor.
+# Multiplying by the number 2 saves one: the number became a tensor. CopySlices saves none and runs
+# once, since the node inside it is let go. Nodes and edges outlive the pass, and a pass that raises
+# may leave some gradients added to and others not.

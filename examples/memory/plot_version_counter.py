@@ -1,18 +1,19 @@
 r"""
-One counter per storage
-=======================
+A counter of changes
+====================
 
-A storage counts its changes in place. A node notes the count when it saves a tensor and compares
-when it reads it: another number, and it refuses. Nothing else is checked, neither what was changed
-nor by whom. So a change is harmless where nothing was saved, an error where the changed storage was
-saved and is needed, and also an error where a part of it was changed that the node does not need.
-Look at the two columns of the last table: what was written to, and who had saved it.
+A tensor counts its changes in place, together with its views and what was detached from it. A node
+notes the count when it saves a tensor and compares when it reads it: another number, and it
+refuses. It does not check what was changed or by whom. So a change is harmless where nothing was
+saved, an error where something saved was changed, and also an error where a part of it was changed
+that the node does not need. Look at the two columns of the last table, and at the tensors that
+share memory with ``x`` and not its counter.
 """
 
 # %%
 # Who shares a counter
 # --------------------
-# Seven tensors that came from one, each changed in place: did the counter of ``x`` move, and did
+# Nine tensors that came from one, each changed in place: did the counter of ``x`` move, and did
 # its values?
 
 import re
@@ -29,15 +30,21 @@ sources = {
     "x.view(2, 2)": lambda x: x.view(2, 2),
     "x.detach()": lambda x: x.detach(),
     "x.data": lambda x: x.data,
+    "unsafe_split": lambda x: torch.unsafe_split(x, 2)[0],
+    "set_, a storage": lambda x: torch.empty(0).set_(x.untyped_storage(), 0, (4,), (1,)),
     "x.clone()": lambda x: x.clone(),
     "x.to(x.dtype)": lambda x: x.to(x.dtype),
 }
+unseen = []
 for text, make in sources.items():
     x = torch.arange(4.0)
     before = x.clone()
     make(x).add_(10)
     changed = not torch.equal(x, before)
+    unseen += [text] if changed and x._version == 0 else []
     print(f"{text:15} version {x._version}  values {'changed' if changed else 'as before'}")
+
+assert unseen == ["x.data", "unsafe_split", "set_, a storage"]
 
 # %%
 # What is counted
@@ -62,6 +69,7 @@ for text, action in actions.items():
     action(x)
     counts[text] = x._version
     print(f"{text:23} {x._version}")
+assert [text for text, count in counts.items() if not count] == list(counts)[-3:]
 
 # %%
 # Noted at saving, compared at reading
@@ -113,11 +121,32 @@ torch.testing.assert_close({"w": dw}, {"w": w.grad})  # by hand, autograd
 print(w.grad)
 
 # %%
+# One memory, two counters
+# ------------------------
+# A square saves ``h``. A chunk that is no view is multiplied by 10, the pass finds nothing changed,
+# and :math:`\bar h = 2h` is taken with the new numbers. Told with
+# :func:`torch.autograd.graph.increment_version`, it raises.
+
+h = w * 1
+y = (h**2).sum()
+torch.unsafe_chunk(h.detach(), 2)[0].mul_(10)
+(silent,) = torch.autograd.grad(y, h, retain_graph=True)
+dh = 2 * w.detach() * torch.tensor([10.0, 10.0, 1.0])
+torch.testing.assert_close({"h": dh}, {"h": silent})  # by hand, autograd
+torch.autograd.graph.increment_version(h)
+try:
+    torch.autograd.grad(y, h)
+except RuntimeError as error:
+    told = str(error).split(":")[0]
+assert told.endswith("modified by an inplace operation")
+print("in silence:", silent.tolist(), " right:", (2 * w.detach()).tolist())
+print("told:", told)
+
+# %%
 # Harmless, or not
 # ----------------
 # An operation makes ``y``, then ``y`` or the argument ``h`` is multiplied by 3 in place. It is an
-# error exactly where the storage that was written to had been saved, and then only if a pass comes
-# to it.
+# error where the storage that was written to had been saved, once a pass comes to it.
 
 operations = {
     "h + 1": (lambda h: h + 1, lambda h: torch.ones_like(h)),
@@ -204,6 +233,6 @@ print(gradient)
 # %%
 # What was seen
 # -------------
-# A storage counts the operations that change it, and every view and every detached tensor shows the
-# same count. A change of something saved raises, when the pass comes there. All other changes are
-# recorded like operations and give the right gradient.
+# A tensor, its views and what was detached from it count changes together. A counted change of
+# something saved raises, when the pass comes there; the counted changes that did not raise gave the
+# right gradient. Other ways into the same memory are not counted, and the gradient may be wrong.

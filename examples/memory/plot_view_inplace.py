@@ -11,7 +11,7 @@ both, and derived by hand below. Look at the two drawings, before and after one 
 # %%
 # A base, a view, a product
 # -------------------------
-# ``b`` has three entries and ``v`` is the first two of them. So far ``b`` knows nothing of ``v``.
+# ``b`` has three entries, ``v`` is the first two of them and ``other`` the last two.
 
 import textwrap
 
@@ -22,8 +22,9 @@ torch.set_default_dtype(torch.float64)
 x = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
 c = torch.tensor([4.0, 5.0, 6.0])
 b = x * c
-v = b[:2]
-print("b was made by", b.grad_fn.name(), "and v by", v.grad_fn.name())
+v, other = b[:2], b[1:]
+print("b was made by", b.grad_fn.name(), "and both views by", v.grad_fn.name())
+assert other.grad_fn.name() == v.grad_fn.name() == "SliceBackward0"
 
 # %%
 # Before: the graph of the base
@@ -36,14 +37,14 @@ total.grad_fn
 # %%
 # One line
 # --------
-# ``v`` is multiplied by 3 in place. Now both have other histories: ``b`` was made by CopySlices,
-# and ``v`` is cut out of ``b`` anew.
+# ``v`` is multiplied by 3 in place. Now all have other histories: ``b`` was made by CopySlices,
+# and the views are cut out of ``b`` anew.
 
 v.mul_(3)
 print("b:", b.data.tolist(), " v:", v.data.tolist())
 print("b was made by", b.grad_fn.name(), "and v by", v.grad_fn.name())
 assert b.grad_fn.name() == "torch::autograd::CopySlices"
-assert v.grad_fn.name() == "AsStridedBackward0"
+assert v.grad_fn.name() == other.grad_fn.name() == "AsStridedBackward0"
 
 # %%
 # After: the graph of the base
@@ -124,8 +125,8 @@ print(len(chain), "CopySlices in a row, for 4 rows; stacked instead:",
 # %%
 # Views that refuse
 # -----------------
-# Where one call returns several views, and where a view was made without recording, it is not clear
-# what a change should mean, and it raises.
+# ``split`` and ``unbind`` record one node for all their views, and for a view made without recording
+# it is not clear what a change should mean: both refuse. ``tensor_split`` cuts one by one.
 
 
 def refused(make):
@@ -137,21 +138,25 @@ def refused(make):
     return "works"
 
 
+said = {}
 with_no_grad = torch.no_grad()(lambda b: b[:1])
 for text, make in {
     "b[:1]": lambda b: b[:1],
     "b.narrow(0, 0, 1)": lambda b: b.narrow(0, 0, 1),
+    "b.tensor_split(3)[0]": lambda b: b.tensor_split(3)[0],
     "b.split(1)[0]": lambda b: b.split(1)[0],
     "b.unbind()[0]": lambda b: b.unbind()[0],
     "b[:1].expand(3)": lambda b: b[:1].expand(3),
     "a view of a leaf": lambda b: x[:1],
     "a view under no_grad": with_no_grad,
 }.items():
-    print(f"{text:21} {refused(make)}")
+    said[text] = refused(make)
+    print(f"{text:21} {said[text]}")
+assert [text for text in said if said[text] == "works"] == list(said)[:3]
 
 # %%
 # What was seen
 # -------------
 # Writing to a view or to its base is recorded, and both get the history that belongs to their new
-# values. The gradient through either is that of the program as it was written. Views from one call
-# that returns several, and views made without recording, refuse.
+# values. The gradient through either is that of the program as it was written. Views made by
+# ``split`` or ``unbind``, and views made without recording, refuse.

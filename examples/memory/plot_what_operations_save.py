@@ -2,11 +2,11 @@ r"""
 What an operation saves, and why that is enough
 ===============================================
 
-The rule for a gradient needs some values of the forward pass, and an operation saves those and no
-others. So what is saved can be read off the derivative: an addition keeps nothing, a product both
-factors, a tanh its result. Below, a guess is written down for each of fourteen operations, a hook
-looks at what was saved, and then each gradient is computed by hand *from the saved tensors alone*.
-Look at the operations that keep their result instead of their argument, and at ``x * 2``.
+The rule for a gradient needs some values of the forward pass, and these are saved. So what is saved
+can mostly be read off the rule: an addition keeps nothing, a product both factors, a tanh its
+result. Below, a guess is written down for each of fourteen operations on a CPU, a hook looks at what
+was saved, and then each gradient is computed by hand *from the saved tensors alone*. Look at the
+operations that keep their result instead of their argument, and at ``x * 2``.
 """
 
 # %%
@@ -72,8 +72,8 @@ print("x * y saved", *saved, "and is named", result.grad_fn.name())
 #    x + y:\ u, u \qquad xy:\ uy, ux \qquad e^x:\ ur \qquad \ln x:\ u/x \qquad
 #    \tanh x:\ u(1 - r^2) \qquad x^2:\ 2ux
 #
-# and what stands in a rule besides :math:`u` has to be kept. Where the derivative can be written
-# with the result, the result is kept: it exists anyway, since something will use it.
+# and what stands in a rule besides :math:`u` has to be kept. Some rules are written with the result,
+# and that is kept; that of the logarithm could be, as :math:`1/x = e^{-r}`, and is not.
 
 guesses = {
     "x + y": (lambda: x + y, ""),
@@ -110,7 +110,7 @@ for text, (operation, guess) in guesses.items():
 # %%
 # Enough for the gradient
 # -----------------------
-# Each gradient of ``x``, from what the node has saved and a cotangent ``u``. Nothing else is read.
+# Each gradient of ``x``, from what the node has saved and a cotangent ``u``.
 
 u = {text: torch.randn_like(operation()) for text, (operation, _) in guesses.items()}
 rules = {
@@ -272,7 +272,6 @@ plt.show()
 # %%
 # What was seen
 # -------------
-# What an operation saves is what its rule needs: nothing where the derivative is constant, an
-# argument where it depends on the argument, the result where it can be written with the result.
-# The saved tensors share storages with the data, with results and with each other, so bytes are
+# What these operations save is what their rules are written with: nothing where the derivative is
+# constant, else an argument, or the result where the rule is written with the result. The saved tensors share storages with the data, with results and with each other, so bytes are
 # counted by storage.

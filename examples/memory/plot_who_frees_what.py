@@ -102,8 +102,8 @@ print("eight events")
 # %%
 # Predicted
 # ---------
-# Two rules: a pass frees what the nodes it ran had saved, unless it retains; and a node lives as
-# long as something leads to it. The failing pass runs the branch of ``w``, whose sum was recorded
+# Two rules: a pass frees what the nodes it ran had saved, unless it retains; and a node, with what
+# it still keeps, lives as long as something leads to it. The failing pass runs the branch of ``w``, whose sum was recorded
 # last, then the last sine of ``x``, and raises before the second, whose result has the hook. It has
 # run three of the five.
 
@@ -122,7 +122,7 @@ print({event.__name__: counts for event, counts in predicted.items()})
 # %%
 # Counted
 # -------
-# The counts agree, and afterwards the kept thing is dropped, which frees all the rest.
+# The counts agree, and afterwards the kept thing is dropped, which frees the rest.
 
 for event, counts in predicted.items():
     x, w, loss, storages, nodes = build(fail=event is fail_half_way)
@@ -152,4 +152,4 @@ except RuntimeError as error:
 # What was seen
 # -------------
 # Saved tensors are freed by the pass that runs their node, also in a pass that does not come to its
-# end. Nodes are freed by nobody: they go when nothing leads to them any more.
+# end, or with the node. Nodes go when nothing leads to them any more.
