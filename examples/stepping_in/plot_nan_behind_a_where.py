@@ -5,9 +5,9 @@ NaN behind a where
 ``torch.where(x > 0, x.sqrt(), 0)`` gives finite numbers for every ``x``, and its gradient at zero
 is NaN. The mask works forward and works backward, and that is the trouble: backward it makes a
 zero, the slope of the square root is infinite, and zero times infinity is NaN. A hook on each node
-shows where the first one is born. A mask before the root, not after it, keeps it from being born,
-and the gradient by hand is that of the safe version. Look at the node that receives a finite
-gradient and sends one that is not.
+shows which made it: one that receives finite numbers and sends others. A mask before the root, not
+after it, keeps it from being made, and the gradient by hand is that of the safe version. Look at the
+graph with a healthy branch, on which finite numbers still arrive after the first NaN.
 """
 
 # %%
@@ -31,37 +31,60 @@ loss.grad_fn
 # %%
 # What arrives at each node
 # -------------------------
-# A hook before each node writes down the gradient that arrives. The engine's order is the way
-# from the loss to the leaf, so the node before the first NaN is the one that made it.
+# A hook after each node is handed what arrived and what the node sends. On this chain the NaN is
+# there from the square root on.
 
 
-def watch_pass(loss, seen):
-    handles, nodes = [], [loss.grad_fn]
+def watch_pass(loss):
+    """Run a pass; name, what arrived and what was sent, for each node that ran, in order."""
+    seen, handles, nodes = [], [], [loss.grad_fn]
     for node in nodes:
-        note = lambda arrived, node=node: seen.append((node.name(), arrived[0]))
-        handles.append(node.register_prehook(note))
+        note = lambda sent, got, name=node.name(): seen.append((name.split("::")[-1], got, sent))
+        handles.append(node.register_hook(note))
         nodes += [below for below, _ in node.next_functions if below and below not in nodes]
     loss.backward()
     for handle in handles:
         handle.remove()
+    return seen
 
 
-seen = []
-watch_pass(loss, seen)
-for name, arrived in seen:
-    print(f"{name.split('::')[-1]:15} receives {arrived.tolist()}")
+seen = watch_pass(loss)
+for name, arrived, _ in seen:
+    print(f"{name:15} receives {arrived[0].tolist()}")
 
 # %%
-# Where it was born
+# Where it was made
 # -----------------
-# The square root received finite numbers, with zeros where the mask is, and what came after it
-# received NaN.
+# Finite in, not finite out. Only with a branch beside does this differ from "the last node that
+# received finite numbers": the branch recorded first runs last, and its numbers are healthy.
 
-finite = [name for name, arrived in seen if arrived.isfinite().all()]
-others = [name for name, arrived in seen if not arrived.isfinite().all()]
-assert finite[-1] == "SqrtBackward0"
-print("last to receive finite numbers:", finite[-1])
-print("first to receive NaN:          ", others[0].split("::")[-1])
+
+def finite(tensors):
+    return all(t is None or bool(t.isfinite().all()) for t in tensors)
+
+
+def makers(seen):
+    return [name for name, arrived, sent in seen if finite(arrived) and not finite(sent)]
+
+
+v = torch.tensor([0.3, -2.0, 1.0], dtype=torch.float64, requires_grad=True)
+branches = (v.tanh() * v).sum() + (u * torch.where(x > 0, x.sqrt(), 0.0)).sum()
+beside = watch_pass(branches)
+last = [name for name, arrived, _ in beside if finite(arrived)][-1]
+assert makers(seen) == makers(beside) == ["SqrtBackward0"] and last == "AccumulateGrad"
+print("finite in, not finite out:", makers(seen), "and with a branch", makers(beside))
+print("the last to receive finite numbers, with a branch:", last)
+
+# %%
+# Made between two nodes
+# ----------------------
+# Two finite numbers whose sum is too large for the dtype: no node sends anything but finite numbers,
+# and infinity arrives. A hook on a tensor can do the same.
+
+w = torch.ones(1, dtype=torch.float16, requires_grad=True)
+summed = watch_pass((w * 60000 + w * 50000).sum())
+assert makers(summed) == [] and w.grad.isinf()
+print("makers:", makers(summed), " w.grad:", w.grad.item())
 
 # %%
 # Zero times infinity
@@ -69,12 +92,11 @@ print("first to receive NaN:          ", others[0].split("::")[-1])
 # The rule of the root is :math:`\bar{x} = \bar{y} / (2 \sqrt{x})`. With the masked cotangent 0 it
 # is :math:`0 / 0` at zero, and :math:`0 / \mathrm{NaN}` at the negative number.
 
-arrived = dict(seen)["SqrtBackward0"]
+((arrived,), (sent,)) = next(tensors for name, *tensors in seen if name == "SqrtBackward0")
 slope = 0.5 / x.detach().sqrt()
 print("cotangent", arrived)
 print("slope    ", slope)
 print("product  ", arrived * slope)
-sent = dict(seen)["torch::autograd::AccumulateGrad"]
 assert torch.equal((arrived * slope).isnan(), sent.isnan())
 torch.testing.assert_close((arrived * slope)[[0, 2]], sent[[0, 2]])
 
@@ -131,6 +153,7 @@ print("log_softmax:      ", one_step)
 # %%
 # What was seen
 # -------------
-# A value that is masked away is still differentiated, and its slope meets the zero of the mask.
-# The node that makes the first NaN is the last one that receives none. The remedy is before the
-# operation: an argument it can bear, or one operation in the place of two.
+# A value that is masked away is still differentiated, and its slope meets the zero of the mask. The
+# node that made the NaN received finite numbers and sent others; if there is no such node, it was
+# made between two. The remedy is before the operation: an argument it can bear, or one operation in
+# the place of two.

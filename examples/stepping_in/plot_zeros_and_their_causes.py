@@ -2,11 +2,11 @@ r"""
 Zeros, and where they come from
 ===============================
 
-A gradient of zeros is not a missing one: the path is there, and somewhere on it a factor is zero.
-Four places make such factors: a ReLU whose input is negative for every example, a sigmoid so far
-out that its slope is below what the dtype can hold, two factors that both begin at zero, and
-rounding. Here each is looked for in the same way, node by node from the loss: which node receives
-something and sends nothing. Look at the units of the ReLU, of which some live.
+A gradient of zeros is not a missing one. A factor on the path may be zero: a ReLU whose input is
+negative for each example, a sigmoid so far out that its slope is below what the dtype can hold, two
+factors that both begin at zero, rounding. Or contributions that are not zero cancel, or no pass came
+and somebody wrote zeros. One search tells these apart: from the leaf back, what was sent along each
+edge. Look at the last table, and at ``3x - 3x``, in which no node sends a zero.
 """
 
 # %%
@@ -91,7 +91,86 @@ for name in ("round", "floor", "sign"):
 print("w > 1  requires grad:", (w > 1).requires_grad)
 
 # %%
+# What was sent along each edge
+# -----------------------------
+# A hook after each node is handed what the node sends and what arrived at it. Kept is whether there
+# is anything but zeros in it.
+
+
+def watch_pass(loss):
+    """Run a pass; for each node that ran, what it sent along each edge and what arrived."""
+    log, handles, nodes = {}, [], [loss.grad_fn]
+    something = lambda tensors: [t is not None and bool(t.any()) for t in tensors]
+    for node in nodes:
+        note = lambda sent, got, node=node: log.update({node: (something(sent), something(got))})
+        handles.append(node.register_hook(note))
+        nodes += [below for below, _ in node.next_functions if below and below not in nodes]
+    loss.backward()
+    for handle in handles:
+        handle.remove()
+    return log
+
+
+# %%
+# From the leaf back
+# ------------------
+# Who sent to this input? If one of them sent something, it was lost on the way: contributions
+# cancelled, or a hook took it. If all sent zeros, each is the place if something had arrived at it,
+# and otherwise the question is asked there again, for each of its inputs.
+
+
+def why_zeros(log, leaf):
+    causes, asked = set(), [(torch.autograd.graph.get_gradient_edge(leaf).node, 0)]
+    if asked[0][0] not in log:
+        return {"no pass came here"}
+    for node, place in asked:
+        into = [(giver, k) for giver in log for k, edge in enumerate(giver.next_functions)
+                if edge == (node, place)]  # fmt: skip
+        if any(log[giver][0][k] for giver, k in into):
+            causes.add("cancelled before " + node.name().split("::")[-1])
+            continue
+        for giver, _ in into:
+            arrived = log[giver][1]
+            again = [(giver, number) for number in range(len(arrived))]
+            causes |= {giver.name() + " sends zeros"} if any(arrived) else set()
+            asked += [] if any(arrived) else [key for key in again if key not in asked]
+    return causes
+
+
+# %%
+# Seven causes, one search
+# ------------------------
+# In the third a branch beside the dead one gets and sends numbers. The softmax has a constant sum:
+# its rule subtracts. In half precision a product is below the smallest number. Of the last tensor
+# zeros were written and a pass went elsewhere.
+
+v = torch.tensor([0.3, -2.0], requires_grad=True)
+cases = {
+    "(x - 9).relu()": (lambda x: (x - 9).relu(), "ReluBackward0 sends zeros"),
+    "(x + 40).sigmoid()": (lambda x: (x + 40).sigmoid(), "SigmoidBackward0 sends zeros"),
+    "relu + v.tanh() * v": (lambda x: (x - 9).relu() + v.tanh() * v, "ReluBackward0 sends zeros"),
+    "3 * x - 3 * x": (lambda x: 3 * x - 3 * x, "cancelled before AccumulateGrad"),
+    "(x * 2).softmax(0)": (lambda x: (x * 2).softmax(0), "SoftmaxBackward0 sends zeros"),
+    "x.half() * 1e-4 * 1e-4": (lambda x: x.half() * 1e-4 * 1e-4, "MulBackward0 sends zeros"),
+    "another loss": (lambda x: v * 2, "no pass came here"),
+}
+
+# %%
+# The seven answers
+# -----------------
+# Each is compared with the one that was written down.
+
+for text, (function, cause) in cases.items():
+    x = torch.tensor([0.5, 0.5], requires_grad=True)
+    x.grad = torch.zeros_like(x)
+    log = watch_pass(function(x).sum())
+    found = why_zeros(log, x)
+    assert not x.grad.any() and found == {cause}
+    print(f"{text:23} {cause}")
+
+# %%
 # What was seen
 # -------------
-# Zeros arrive, None does not. The node that receives something and sends zeros is the place: its
-# saved tensors say why, a mask without a one, a result at its limit, a factor of zero.
+# Zeros arrive, None does not. A node that receives something and sends zeros is a place, and its
+# saved tensors say why: a mask without a one, a result at its limit, a factor of zero. Where no node
+# does so, contributions cancelled, or no pass came.
