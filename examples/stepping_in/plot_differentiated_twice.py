@@ -3,8 +3,8 @@ A rule that is differentiated twice
 ===================================
 
 With ``create_graph=True`` a backward rule is itself recorded, and its result can be differentiated
-again. That is right only if everything the rule uses has a history: inputs and outputs of the
-function have one, an intermediate of its ``forward`` has none. Here :math:`\sinh^2 x` is
+again. That is right only if what the rule uses has a history where it has a derivative: inputs and
+outputs of the function have one, an intermediate of its ``forward`` has none. Here :math:`\sinh^2 x` is
 differentiated twice at :math:`x = 1`. The first derivative is right with either rule; look at the
 second, 4.762 where 7.524 is right, and at the drawing, which shows what is missing. The decorator
 that is meant to prevent this, ``once_differentiable``, does so only sometimes.
@@ -146,6 +146,35 @@ for name, sinh in {
 assert list(checks.values()) == [(True, False), (True, True), (True, True)]
 
 # %%
+# Intermediates that may be saved
+# -------------------------------
+# A mask is made in ``forward`` and has no history, and its derivative is zero away from the kink: a
+# constant is right. For :math:`r^2` with :math:`r = m x` the first derivative is :math:`2 m x` and
+# the second :math:`2 m`.
+
+
+class SavesMask(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x > 0)
+        return x * (x > 0)
+
+    @staticmethod
+    def backward(ctx, u):
+        (mask,) = ctx.saved_tensors
+        return u * mask
+
+
+z = torch.tensor([0.7, -1.2, 2.0], dtype=torch.float64, requires_grad=True)
+(first,) = grad(SavesMask.apply(z).square().sum(), z, create_graph=True)
+(second,) = grad(first.sum(), z)
+m = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
+d1, d2 = 2 * m * z.detach(), 2 * m
+torch.testing.assert_close({"first": d1, "second": d2}, {"first": first.detach(), "second": second})
+assert gradcheck(SavesMask.apply, z) and gradgradcheck(SavesMask.apply, z)
+print("first", first.tolist(), "second", second.tolist())
+
+# %%
 # A decorator that is to prevent it
 # ---------------------------------
 # ``once_differentiable`` says of a rule that it is not to be differentiated. Its result is then
@@ -219,6 +248,6 @@ print("right:       ", right.tolist())
 # %%
 # What was seen
 # -------------
-# A rule may use what the function was given and what it returned, and nothing from between. The
-# first derivative does not tell, the second does, and so does ``gradgradcheck``. The decorator
+# A rule may use what the function was given and what it returned; from between only what has no
+# derivative, or the second derivative lacks a term. ``gradgradcheck`` sees it. The decorator
 # turns a wrong second derivative into an error in some programs and leaves it wrong in others.
