@@ -12,7 +12,7 @@ column for zero: equal values, and three different slopes.
 # %%
 # Ten ways to write the same
 # --------------------------
-# Their values agree at each number. NaN is none: three of the ten make 0 of it.
+# Their values agree at each number. NaN is none: four of the ten make 0 of it.
 
 import matplotlib.pyplot as plt
 import torch
