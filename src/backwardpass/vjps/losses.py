@@ -258,7 +258,7 @@ def soft_margin_loss(g, y, input, target, size_average=None, reduce=None, reduct
     latex=r"\bar x = -\bar\ell\,p, \qquad \bar t = \bar\ell\,(\log p - x + 1)\ (t = p), \qquad "
     r"\bar t = \bar\ell\,p\,(t - x + 1)\ (t = \log p)",
     saved="x, t",
-    kinks="t = 0: the gradient of t is 0 - x + 1 of nothing; PyTorch returns -∞",
+    kinks="t = 0: the gradient of t is -∞, and PyTorch returns NaN",
 )
 def kl_div(g, y, input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
     shape = torch.broadcast_shapes(input.shape, target.shape)

@@ -204,8 +204,9 @@ def _cubic(t: Tensor) -> Tensor:
 def interpolate(g, y, input, size=None, scale_factor=None, mode="nearest", align_corners=None,
                 recompute_scale_factor=None, antialias=False):  # fmt: skip
     r"""
-    Every mode mixes entries with weights that do not depend on them, one dimension after the
-    other. Place $p$ of the result lies at $(p + \tfrac12)\,n/P - \tfrac12$ of $x$, or at
+    Each of these modes mixes entries with weights that do not depend on them, one dimension after
+    the other. By default, `nearest`, place $p$ of the result is entry $\lfloor p\,n/P \rfloor$ of
+    $x$. In the linear and cubic modes it lies at $(p + \tfrac12)\,n/P - \tfrac12$, or at
     $p\,(n-1)/(P-1)$ with `align_corners`; its row holds the weights of the entries around it.
     A `scale_factor` that was given takes the place of $P/n$, unless it is recomputed.
     """

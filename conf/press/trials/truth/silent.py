@@ -64,13 +64,15 @@ def anomaly(text: str) -> str | None:
     return None
 
 
-def _checked(check: Callable[..., bool]) -> Callable[[str], str | None]:
+def _checked(check: Callable[..., bool], asked: str = "f") -> Callable[[str], str | None]:
+    """``check`` of the function of that name, or of the loss where there is none."""
+
     def detector(text: str) -> str | None:
         names = run(text)
         try:
             # A hook of a program is not written for a gradient that is None.
             passed = check(
-                names.get("f", names["loss"]), (_leaf(names["x"]),), check_undefined_grad=False
+                names.get(asked, names["loss"]), (_leaf(names["x"]),), check_undefined_grad=False
             )
         except RuntimeError:  # a mismatch, or a backward that cannot be differentiated at all
             return "sees"
@@ -115,6 +117,7 @@ def differences(text: str) -> str | None:
 DETECTORS: dict[str, Callable[[str], str | None]] = {
     "raises or warns": raises_or_warns,
     "gradcheck": _checked(gradcheck),
+    "gradcheck of loss": _checked(gradcheck, asked="loss"),
     "gradgradcheck": _checked(gradgradcheck),
     "anomaly mode": anomaly,
     "adjoint test": adjoint,
