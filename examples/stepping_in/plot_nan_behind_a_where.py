@@ -41,7 +41,7 @@ def watch_pass(loss):
     for node in nodes:
         note = lambda sent, got, name=node.name(): seen.append((name.split("::")[-1], got, sent))
         handles.append(node.register_hook(note))
-        nodes += [below for below, _ in node.next_functions if below and below not in nodes]
+        nodes += {below: 0 for below, _ in node.next_functions if below and below not in nodes}
     loss.backward()
     for handle in handles:
         handle.remove()

@@ -104,7 +104,7 @@ def watch_pass(loss):
     for node in nodes:
         note = lambda sent, got, node=node: log.update({node: (something(sent), something(got))})
         handles.append(node.register_hook(note))
-        nodes += [below for below, _ in node.next_functions if below and below not in nodes]
+        nodes += {below: 0 for below, _ in node.next_functions if below and below not in nodes}
     loss.backward()
     for handle in handles:
         handle.remove()
