@@ -2,7 +2,7 @@ r"""
 What not recording saves, in bytes
 ==================================
 
-Not recording saves the memory of the tensors a graph would have kept, and nothing else. How much
+Not recording saves the memory of the tensors a graph would have kept, and of its nodes. How much
 that is can be written down before anything runs. Here it is, for a small network and for two
 chains: a formula in the sizes of the layers, then a measurement that counts each storage once, and
 the two must agree to the byte. Look at the bars of the frozen layers: freezing the first layer of
@@ -147,7 +147,7 @@ print("as usual:", *from_names(usual).tolist(), "bytes")
 # %%
 # Predicted and measured
 # ----------------------
-# Both numbers agree in every row, to the byte.
+# Both numbers agree in each row, to the byte.
 
 table = {}
 for way, (trains, mode, cut) in ways.items():
@@ -237,7 +237,7 @@ for mode in (nullcontext, torch.no_grad, torch.inference_mode):
 # %%
 # What was seen
 # -------------
-# The prediction held to the byte every time. ``eval()`` saved what training saves, and a cut after
+# The prediction held to the byte. ``eval()`` saved what training saves, and a cut after
 # the network came when all was saved. Here a tanh and the next product save one activation, and
 # freezing frees it only if nothing before it and not the layer after it trains: so it pays from the
 # first layer on, without a gap.

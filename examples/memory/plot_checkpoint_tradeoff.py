@@ -2,11 +2,12 @@ r"""
 Checkpointing: eleven per cent, or ninety
 =========================================
 
-A checkpointed block keeps its input and nothing else, and runs a second time when the backward
-pass comes to it. What that saves depends on what the block would have kept. Of two stacks of eight
-blocks that return tensors of the same shape, one saves a ninth by it and the other eight ninths.
-Both are predicted from the shapes. Then the length of a segment is varied, and the peak is counted
-storage by storage. Look at the two ends of the last curve: both cost as much as no checkpoints.
+A checkpointed block keeps its input in the place of what it would save, and runs a second time when
+the backward pass comes to it. What that saves depends on what the block would have kept. Of two
+stacks of eight blocks that return tensors of the same shape, one saves a ninth by it and the other
+eight ninths. Both are predicted from the shapes. Then the length of a segment is varied, and the
+peak is counted storage by storage. Look at the two ends of the last curve: both cost as much as no
+checkpoints.
 """
 
 # %%

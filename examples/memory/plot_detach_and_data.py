@@ -179,5 +179,5 @@ print("finite differences agree:", torch.autograd.gradcheck(log_sum_exp, x))
 # What was seen
 # -------------
 # Writing through ``detach`` is caught, writing through ``.data`` or NumPy is not and gave three
-# times the gradient. In a loss, ``detach`` takes out the terms that run through the copy, and what is
-# left need not be the gradient of anything; where these terms add up to zero, it is.
+# times the gradient. In a loss, ``detach`` takes out the terms that run through the copy, and what
+# is left need not be the gradient of anything; where these terms add up to zero, it is.

@@ -4,7 +4,7 @@ Truncated backpropagation through time
 
 A recurrent network carries a state from step to step, and its graph grows with the sequence. Cut
 with ``detach`` after every ``k`` steps, each window can be run backward at once and dropped. Values
-do not change, the gradient does: it loses every path that crosses a cut. Both gradients are derived
+do not change, the gradient does: it loses the paths that cross a cut. Both gradients are derived
 here, for a product of numbers first and then for a network, and what is alive is counted. Look at
 the curve of memory, and at how much of the gradient each length of window keeps.
 """
@@ -134,8 +134,8 @@ print("alive after each step:", *alive)
 # %%
 # Both gradients
 # --------------
-# For every length of window, autograd gives what was derived. One window of all steps is the full
-# gradient.
+# For each length of window tried, autograd gives what was derived. One window of all steps is the
+# full gradient.
 
 lengths = (1, 2, 3, 4, 6, 8, 12, 24)
 counts, found = {}, {}

@@ -36,7 +36,7 @@ y.grad_fn
 # %%
 # A pass that frees
 # -----------------
-# It lets go of every saved tensor as soon as its node has run, so that there is no second one.
+# It lets go of a saved tensor as soon as its node has run, so that there is no second one.
 
 (freed,) = torch.autograd.grad(y, x)
 torch.testing.assert_close({"x": dx}, {"x": freed})  # by hand, autograd

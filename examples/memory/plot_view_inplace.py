@@ -29,7 +29,7 @@ assert other.grad_fn.name() == v.grad_fn.name() == "SliceBackward0"
 # %%
 # Before: the graph of the base
 # -----------------------------
-# The product and nothing else. The view stands in no path from ``b`` to ``x``.
+# The product alone. The view stands in no path from ``b`` to ``x``.
 
 total = b.sum()
 total.grad_fn
@@ -125,8 +125,9 @@ print(len(chain), "CopySlices in a row, for 4 rows; stacked instead:",
 # %%
 # Views that refuse
 # -----------------
-# ``split`` and ``unbind`` record one node for all their views, and for a view made without recording
-# it is not clear what a change should mean: both refuse. ``tensor_split`` cuts one by one.
+# ``split`` and ``unbind`` record one node for all their views, and for a view made without
+# recording it is not clear what a change should mean: both refuse. ``tensor_split`` cuts one by
+# one.
 
 
 def refused(make):

@@ -4,9 +4,9 @@ What an operation saves, and why that is enough
 
 The rule for a gradient needs some values of the forward pass, and these are saved. So what is saved
 can mostly be read off the rule: an addition keeps nothing, a product both factors, a tanh its
-result. Below, a guess is written down for each of fourteen operations on a CPU, a hook looks at what
-was saved, and then each gradient is computed by hand *from the saved tensors alone*. Look at the
-operations that keep their result instead of their argument, and at ``x * 2``.
+result. Below, a guess is written down for each of fourteen operations on a CPU, a hook looks at
+what was saved, and then each gradient is computed by hand *from the saved tensors alone*. Look at
+the operations that keep their result instead of their argument, and at ``x * 2``.
 """
 
 # %%
@@ -72,8 +72,8 @@ print("x * y saved", *saved, "and is named", result.grad_fn.name())
 #    x + y:\ u, u \qquad xy:\ uy, ux \qquad e^x:\ ur \qquad \ln x:\ u/x \qquad
 #    \tanh x:\ u(1 - r^2) \qquad x^2:\ 2ux
 #
-# and what stands in a rule besides :math:`u` has to be kept. Some rules are written with the result,
-# and that is kept; that of the logarithm could be, as :math:`1/x = e^{-r}`, and is not.
+# and what stands in a rule besides :math:`u` has to be kept. Some rules are written with the
+# result, and that is kept; that of the logarithm could be, as :math:`1/x = e^{-r}`, and is not.
 
 guesses = {
     "x + y": (lambda: x + y, ""),
@@ -273,5 +273,6 @@ plt.show()
 # What was seen
 # -------------
 # What these operations save is what their rules are written with: nothing where the derivative is
-# constant, else an argument, or the result where the rule is written with the result. The saved tensors share storages with the data, with results and with each other, so bytes are
-# counted by storage.
+# constant, else an argument, or the result where the rule is written with the result. The saved
+# tensors share storages with the data, with results and with each other, so bytes are counted by
+# storage.

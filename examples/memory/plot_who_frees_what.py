@@ -103,9 +103,9 @@ print("eight events")
 # Predicted
 # ---------
 # Two rules: a pass frees what the nodes it ran had saved, unless it retains; and a node, with what
-# it still keeps, lives as long as something leads to it. The failing pass runs the branch of ``w``, whose sum was recorded
-# last, then the last sine of ``x``, and raises before the second, whose result has the hook. It has
-# run three of the five.
+# it still keeps, lives as long as something leads to it. The failing pass runs the branch of ``w``,
+# whose sum was recorded last, then the last sine of ``x``, and raises before the second, whose
+# result has the hook. It has run three of the five.
 
 predicted = {
     forget: (0, 0),

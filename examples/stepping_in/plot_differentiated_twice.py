@@ -4,10 +4,10 @@ A rule that is differentiated twice
 
 With ``create_graph=True`` a backward rule is itself recorded, and its result can be differentiated
 again. That is right only if what the rule uses has a history where it has a derivative: inputs and
-outputs of the function have one, an intermediate of its ``forward`` has none. Here :math:`\sinh^2 x` is
-differentiated twice at :math:`x = 1`. The first derivative is right with either rule; look at the
-second, 4.762 where 7.524 is right, and at the drawing, which shows what is missing. The decorator
-that is meant to prevent this, ``once_differentiable``, does so only sometimes.
+outputs of the function have one, an intermediate of its ``forward`` has none. Here :math:`\sinh^2
+x` is differentiated twice at :math:`x = 1`. The first derivative is right with either rule; look at
+the second, 4.762 where 7.524 is right, and at the drawing, which shows what is missing. The
+decorator that is meant to prevent this, ``once_differentiable``, does so only sometimes.
 """
 
 # %%
@@ -171,7 +171,8 @@ z = torch.tensor([0.7, -1.2, 2.0], dtype=torch.float64, requires_grad=True)
 m = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
 d1, d2 = 2 * m * z.detach(), 2 * m
 torch.testing.assert_close({"first": d1, "second": d2}, {"first": first.detach(), "second": second})
-assert gradcheck(SavesMask.apply, z) and gradgradcheck(SavesMask.apply, z)
+assert gradcheck(SavesMask.apply, z)
+assert gradgradcheck(SavesMask.apply, z)
 print("first", first.tolist(), "second", second.tolist())
 
 # %%

@@ -209,5 +209,5 @@ print(batched)
 # %%
 # What was seen
 # -------------
-# Every kind of differentiation asks for a piece of its own, and what is missing raises. What is
-# there and wrong does not: a ``jvp`` is checked only with ``check_forward_ad=True``.
+# Transforms, batches and forward mode ask each for a piece of its own, and what is missing raises.
+# What is there and wrong does not: a ``jvp`` is checked only with ``check_forward_ad=True``.

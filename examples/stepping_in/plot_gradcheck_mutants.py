@@ -287,6 +287,6 @@ for name, broken in {"g * g": "g * g * ", "|g|": "g.abs() * "}.items():
 # %%
 # What was seen
 # -------------
-# With careful inputs every rule that was wrong was found. Ones, zeros, a symmetric matrix or a size
+# With careful inputs each of these wrong rules was found. Ones, zeros, a symmetric matrix or a size
 # of one let wrong rules pass, without a word. And what is wrong only for seeds that are not tried
 # is not seen with any input.

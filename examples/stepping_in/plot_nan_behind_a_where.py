@@ -2,12 +2,12 @@ r"""
 NaN behind a where
 ==================
 
-``torch.where(x > 0, x.sqrt(), 0)`` gives finite numbers for every ``x``, and its gradient at zero
-is NaN. The mask works forward and works backward, and that is the trouble: backward it makes a
+``torch.where(x > 0, x.sqrt(), 0)`` gives numbers for negative ``x`` as well, and its gradient at
+zero is NaN. The mask works forward and works backward, and that is the trouble: backward it makes a
 zero, the slope of the square root is infinite, and zero times infinity is NaN. A hook on each node
 shows which made it: one that receives finite numbers and sends others. A mask before the root, not
-after it, keeps it from being made, and the gradient by hand is that of the safe version. Look at the
-graph with a healthy branch, on which finite numbers still arrive after the first NaN.
+after it, keeps it from being made, and the gradient by hand is that of the safe version. Look at
+the graph with a healthy branch, on which finite numbers still arrive after the first NaN.
 """
 
 # %%
@@ -39,7 +39,8 @@ def watch_pass(loss):
     """Run a pass; name, what arrived and what was sent, for each node that ran, in order."""
     seen, handles, nodes = [], [], [loss.grad_fn]
     for node in nodes:
-        note = lambda sent, got, name=node.name(): seen.append((name.split("::")[-1], got, sent))
+        name = node.name().split("::")[-1]
+        note = lambda sent, got, name=name: seen.append((name, got, sent))
         handles.append(node.register_hook(note))
         nodes += {below: 0 for below, _ in node.next_functions if below and below not in nodes}
     loss.backward()
@@ -71,19 +72,21 @@ v = torch.tensor([0.3, -2.0, 1.0], dtype=torch.float64, requires_grad=True)
 branches = (v.tanh() * v).sum() + (u * torch.where(x > 0, x.sqrt(), 0.0)).sum()
 beside = watch_pass(branches)
 last = [name for name, arrived, _ in beside if finite(arrived)][-1]
-assert makers(seen) == makers(beside) == ["SqrtBackward0"] and last == "AccumulateGrad"
+assert makers(seen) == makers(beside) == ["SqrtBackward0"]
+assert last == "AccumulateGrad"
 print("finite in, not finite out:", makers(seen), "and with a branch", makers(beside))
 print("the last to receive finite numbers, with a branch:", last)
 
 # %%
 # Made between two nodes
 # ----------------------
-# Two finite numbers whose sum is too large for the dtype: no node sends anything but finite numbers,
-# and infinity arrives. A hook on a tensor can do the same.
+# Two finite numbers whose sum is too large for the dtype: no node sends anything but finite
+# numbers, and infinity arrives. A hook on a tensor can do the same.
 
 w = torch.ones(1, dtype=torch.float16, requires_grad=True)
 summed = watch_pass((w * 60000 + w * 50000).sum())
-assert makers(summed) == [] and w.grad.isinf()
+assert makers(summed) == []
+assert w.grad.isinf()
 print("makers:", makers(summed), " w.grad:", w.grad.item())
 
 # %%

@@ -157,6 +157,7 @@ assert "modified by an inplace operation" in message
 # %%
 # What was seen
 # -------------
-# Gradients of all parameters need not exist at one time. With the step in a hook the most that was
-# held is the largest single gradient. Nothing can be done any more with all of them together: no
-# norm over the model, no adding up of several passes, no skipping a step because one is infinite.
+# Gradients of all parameters need not be in ``.grad`` at one time. With the step in a hook the most
+# that was there is the largest single gradient. Nothing can be done any more with all of them
+# together: no norm over the model, no adding up of several passes, no skipping a step because one
+# is infinite.

@@ -3,7 +3,7 @@ What each method of ctx is for
 ==============================
 
 The first argument of a :class:`torch.autograd.Function` has half a dozen methods. Each of them
-exists because something goes wrong without it, and hardly any of these mistakes raises. Here they
+exists because something goes wrong without it, and few of these mistakes raise. Here they
 are made, one at a time, on functions of a line or two: a wrong constant, a tensor kept in the
 wrong place, a change in place that nobody was told of, an output that has no derivative, a
 gradient that did not arrive. Look at the numbers in the pairs of lines: the second is right.

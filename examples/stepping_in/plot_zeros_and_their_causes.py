@@ -4,9 +4,9 @@ Zeros, and where they come from
 
 A gradient of zeros is not a missing one. A factor on the path may be zero: a ReLU whose input is
 negative for each example, a sigmoid so far out that its slope is below what the dtype can hold, two
-factors that both begin at zero, rounding. Or contributions that are not zero cancel, or no pass came
-and somebody wrote zeros. One search tells these apart: from the leaf back, what was sent along each
-edge. Look at the last table, and at ``3x - 3x``, in which no node sends a zero.
+factors that both begin at zero, rounding. Or contributions that are not zero cancel, or no pass
+came and somebody wrote zeros. One search tells these apart: from the leaf back, what was sent along
+each edge. Look at the last table, and at ``3x - 3x``, in which no node sends a zero.
 """
 
 # %%
@@ -34,8 +34,8 @@ print("rows of the gradient with something in them:", W.grad.any(dim=1).tolist()
 # ----------------
 # The slope of a ReLU is 1 where its input is positive and 0 elsewhere, so with :math:`M = [Z > 0]`
 # the gradients are :math:`\bar{W} = (U \odot M)^\top X` and the sum over the rows of
-# :math:`U \odot M`. A unit whose column of :math:`M` is zero gets nothing, and never will: with
-# the same data nothing changes its bias.
+# :math:`U \odot M`. A unit whose column of :math:`M` is zero gets nothing, and with the same
+# data no gradient will move its bias.
 
 M = (Z.detach() > 0).double()
 torch.testing.assert_close(
@@ -165,12 +165,13 @@ for text, (function, cause) in cases.items():
     x.grad = torch.zeros_like(x)
     log = watch_pass(function(x).sum())
     found = why_zeros(log, x)
-    assert not x.grad.any() and found == {cause}
+    assert not x.grad.any()
+    assert found == {cause}
     print(f"{text:23} {cause}")
 
 # %%
 # What was seen
 # -------------
 # Zeros arrive, None does not. A node that receives something and sends zeros is a place, and its
-# saved tensors say why: a mask without a one, a result at its limit, a factor of zero. Where no node
-# does so, contributions cancelled, or no pass came.
+# saved tensors say why: a mask without a one, a result at its limit, a factor of zero. Where no
+# node does so, contributions cancelled, or no pass came.

@@ -61,7 +61,7 @@ def givers(log, node, place):
 
 @claim("zeros-origin", world=CANCELLING)
 def a_place_is_found(leaves, roots):
-    """From each leaf with a gradient of zeros the search has to end at a node, or where some cancel."""
+    """From each leaf with zeros the search has to end at a node that sends them, or at a sum."""
     nodes, log = zero_leaves(leaves, roots)
     for node in nodes:
         found, asked = False, [(node, 0)]
@@ -71,7 +71,7 @@ def a_place_is_found(leaves, roots):
                 found = True  # something was sent, and zeros arrived
                 continue
             for giver, _ in into:
-                sent, arrived = log[giver]
+                arrived = log[giver][1]
                 found |= any(arrived)  # something arrived, and zeros were sent
                 again = [(giver, number) for number in range(len(arrived))]
                 asked += [] if any(arrived) else [key for key in again if key not in asked]
@@ -80,7 +80,7 @@ def a_place_is_found(leaves, roots):
 
 @control("zeros-origin", "On the path of a zero, one node receives something and sends nothing.")
 def a_node_sends_nothing(leaves, roots):
-    nodes, log = zero_leaves(leaves, roots)
+    log = zero_leaves(leaves, roots)[1]
     assert any(any(arrived) and sent and not any(sent) for sent, arrived in log.values())
 
 
@@ -108,7 +108,7 @@ def hooks_in_order(root):
 
 @claim("hooks-order", world=HOOKED)
 def tensor_then_node(roots):
-    """Hooks on a root and its node are put on in the opposite order; a hook on the tensor triples."""
+    """Hooks are put on in the opposite order; the one on the tensor triples, the node's does more."""
     ran, retained = hooks_in_order(roots[0])
     assert ran == ["tensor", "node", "post"]
     assert torch.equal(retained, torch.full_like(retained, 3.0))
@@ -196,7 +196,7 @@ MASKS = intermediates("the same with masks and constants", ["sinh", "cube", "rel
 
 
 def two_derivatives(F, x):
-    """The first and the second derivative of the Function's sum of squares, as autograd has them."""
+    """The first and the second derivative of the Function's sum, as autograd has them."""
     (first,) = torch.autograd.grad(F.apply(x).sum(), x, create_graph=True)
     if not first.requires_grad:
         return first, torch.zeros_like(first)
@@ -247,8 +247,8 @@ def ties(choose, by_index):
 
 TIES = World(
     "ties",
-    "vectors of three to seven numbers whose largest stands in them at least twice, with max, amax, "
-    "aminmax, an infinity norm, and reductions that return an index",
+    "vectors of three to seven numbers whose largest stands in them at least twice, with max, "
+    "amax, aminmax, an infinity norm, and reductions that return an index",
     "vectors",
     lambda choose: ties(choose, lambda choose: choose.random() < 0.5),
 )
@@ -322,7 +322,7 @@ def gradient_of(f, x):
 
 @claim("mask-before", world=STEEPS)
 def finite_and_right(x, slope, before, behind):
-    """Masked before, the gradient is compared with the slope; masked behind, it has to be NaN at 0."""
+    """Masked before, the gradient is compared with the slope; masked behind, it is NaN at 0."""
     assert torch.allclose(gradient_of(before, x), slope)
     assert gradient_of(behind, x)[x == 0].isnan().all()
 
@@ -338,7 +338,7 @@ def mask_behind(x, behind):
 def odd_places(choose):
     """A function at a place where its value or its slope may be infinite or undefined."""
     functions = ["x.sqrt()", "x.log()", "1 / x", "x / x", "torch.where(x > 0, x.sqrt(), 0.0)"]
-    functions += ["x.abs().sqrt()", "(x * x).sqrt()", "x.norm()", "x.std()", "x.exp()", "x.pow(0.5)"]
+    functions += ["x.abs().sqrt()", "(x * x).sqrt()", "x.norm()", "x.std()", "x.exp()"]
     numbers = [choose.choice([-1.0, 0.0, 4.0, 200.0, float("inf")]) for _ in range(2)]
     given = ", ".join("float('inf')" if n == float("inf") else str(n) for n in numbers)
     return Script(
@@ -368,14 +368,13 @@ def anomaly(y):
         with torch.autograd.detect_anomaly():
             y.backward()
     except RuntimeError as error:
-        assert "returned nan values" in str(error), error
-        return plain, True
+        return plain, "returned nan values" in str(error)
     return plain, False
 
 
 @claim("anomaly-nan", world=ODD)
 def raises_for_nan(y):
-    """A hook behind each node looks for NaN, and anomaly mode has to raise for the same functions."""
+    """A hook behind each node looks for NaN, and anomaly mode has to raise for the same."""
     nan, raised = anomaly(y)
     assert nan == raised
 
