@@ -108,7 +108,7 @@ def hooks_in_order(root):
 
 @claim("hooks-order", world=HOOKED)
 def tensor_then_node(roots):
-    """Hooks are put on in the opposite order; the one on the tensor triples, the node's does more."""
+    """Hooks are put on in the opposite order; the one on the tensor triples what arrives."""
     ran, retained = hooks_in_order(roots[0])
     assert ran == ["tensor", "node", "post"]
     assert torch.equal(retained, torch.full_like(retained, 3.0))
