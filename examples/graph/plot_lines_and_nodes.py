@@ -3,10 +3,11 @@ One line of code, how many nodes
 ================================
 
 A node is recorded for each operation, and an operation is not the same as a line. Some lines
-record nothing, though everything in them requires a gradient. Some record one node for a whole
+record nothing, though what they start from requires a gradient. Some record one node for a whole
 formula, and some a dozen for what looks like one call. The lists below are made by running each
-line and walking the graph behind its result. Then one formula, a softmax, is recorded in two ways
-and both are met by hand. Look at what the two graphs save.
+line, counting the nodes recorded meanwhile, and walking the graph behind its result. Then one
+formula, a softmax, is recorded in two ways and both are met by hand. Look at the line that records
+a node and throws it away, and at what the two graphs save.
 """
 
 # %%
@@ -35,7 +36,15 @@ def recorded(tensor):
     return [node.name() for node in nodes if not node.name().endswith("AccumulateGrad")]
 
 
+def counted(function):
+    """What a line returns, and how many numbers for nodes were handed out while it ran."""
+    before = (x + 0).grad_fn._sequence_nr()
+    result = function()
+    return result, (x + 0).grad_fn._sequence_nr() - before - 1
+
+
 print("(x * x).sum() records", *recorded((x * x).sum()))
+assert counted(lambda: (x * x).sum())[1] == 2
 
 # %%
 # Lines that record nothing
@@ -44,20 +53,37 @@ print("(x * x).sum() records", *recorded((x * x).sum()))
 # the line cuts what it returns from its history.
 
 nothing = {
-    "x > 0": x > 0, "x.argmax()": x.argmax(), "x.long()": x.long(),
-    "x.sort().indices": x.sort().indices, "torch.zeros_like(x)": torch.zeros_like(x),
-    "x.contiguous()": x.contiguous(), "x.double()": x.double(), "+x": +x,
-    "F.dropout(x, training=False)": F.dropout(x, training=False), "x.detach()": x.detach(),
+    "x > 0": lambda: x > 0, "x.argmax()": lambda: x.argmax(), "x.long()": lambda: x.long(),
+    "torch.zeros_like(x)": lambda: torch.zeros_like(x), "x.contiguous()": lambda: x.contiguous(),
+    "x.double()": lambda: x.double(), "+x": lambda: +x, "x.detach()": lambda: x.detach(),
+    "F.dropout(x, training=False)": lambda: F.dropout(x, training=False),
 }  # fmt: skip
-for line, result in nothing.items():
-    assert recorded(result) == []
+for line, function in nothing.items():
+    result, number = counted(function)
+    assert (number, recorded(result)) == (0, [])
     print(f"{line:30}requires a gradient: {result.requires_grad!s:6} is x: {result is x}")
+
+# %%
+# Recorded, and thrown away
+# -------------------------
+# The indices of a sort have no derivative, and its values do. One operation makes both, so a node
+# is recorded; who keeps the indices alone drops it. Looking at the result one would not know.
+
+thrown_away = {
+    "x.sort().indices": lambda: x.sort().indices, "x.topk(1).indices": lambda: x.topk(1).indices,
+    "x.max(0).indices": lambda: x.max(0).indices, "x.argsort()": lambda: x.argsort(),
+}  # fmt: skip
+for line, function in thrown_away.items():
+    result, number = counted(function)
+    assert (number, recorded(result)) == (1, [])
+    print(f"{line:30}nodes recorded: {number}, behind the result: {len(recorded(result))}")
 
 # %%
 # Lines that record one node
 # --------------------------
 # Views move no data and are recorded all the same: their rule says where the gradient goes. The
-# digit at the end of a name tells overloads apart. Three kinds of power have three derivatives.
+# digit at the end of these names tells overloads apart. Three kinds of power have three
+# derivatives.
 
 one = {
     "x.T": x.T, "x[0]": x[0], "x.view(6)": x.view(6), "x.expand(5, 2, 3)": x.expand(5, 2, 3),
@@ -165,5 +191,6 @@ for name, forward in {
 # %%
 # What was seen
 # -------------
-# The graph records operations that ran, and neither lines nor formulas. A fused operation is one
-# node with a rule of its own: it saves what that rule needs and no intermediate.
+# The graph records operations that ran, and neither lines nor formulas, and a result does not show
+# all that was recorded. The fused softmax is one node with a rule of its own: it saves what that
+# rule needs and no intermediate.

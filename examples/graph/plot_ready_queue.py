@@ -5,8 +5,9 @@ The engine's queue, predicted
 The engine that runs a backward pass follows three rules: a node waits for all its cotangents, of
 the nodes that are ready the one recorded last runs first, and the node of a leaf counts as last of
 all. Here the rules are a Python loop. It predicts the order of a small graph step by step, then of
-two hundred random ones, and every prediction is compared with what hooks on the nodes wrote down.
-With the nodes called as functions, the same loop is an engine. Look at the column of what waits.
+two hundred random ones, and each prediction is compared with what hooks on the nodes wrote down.
+With the nodes called as functions, the same loop is an engine, and runs sixteen ordinary losses.
+Look at the column of what waits.
 """
 
 # %%
@@ -15,6 +16,7 @@ With the nodes called as functions, the same loop is an engine. Look at the colu
 # ``a`` is used twice, so its node receives two cotangents and cannot run on the first.
 
 import random
+import threading
 
 import torch
 
@@ -137,7 +139,8 @@ print("for example", len(count_edges(random_loss(7).grad_fn)), "nodes")
 # Every one of them as predicted
 # ------------------------------
 # The nodes of leaves all have the same number, so which of several runs first is left open: they
-# are written down as "leaf". Everything else has to agree, node by node.
+# are written down as "leaf". The others were recorded by one thread, so that their numbers differ,
+# and have to agree node by node.
 
 total, as_predicted = 0, 0
 for seed in range(200):
@@ -169,35 +172,136 @@ torch.stack(leaves).sum().backward()
 print("stored:", stored)
 
 # %%
+# Numbers that are equal
+# ----------------------
+# Each thread counts for itself, so two threads that record a chain of six each use the same six
+# numbers. Which of two equal ones runs first is left open: of this graph the rules predict the
+# order within each chain, and not how the engine mixes the two.
+
+chains = {}
+
+
+def record(name):
+    value = torch.ones(2, requires_grad=True)
+    chains[name] = []
+    for _ in range(6):
+        value = value * 1.5
+        chains[name].append(value)
+
+
+for name in ("one", "other"):
+    worker = threading.Thread(target=record, args=[name])
+    worker.start()
+    worker.join()
+numbers = {name: [v.grad_fn._sequence_nr() for v in chain] for name, chain in chains.items()}
+assert numbers["one"] == numbers["other"]
+ran = []
+for name, chain in chains.items():
+    for place, value in enumerate(chain):
+        note = lambda _, place=(name, place): ran.append(place)
+        value.grad_fn.register_prehook(note)
+(chains["one"][-1] + chains["other"][-1]).sum().backward()
+for name in chains:
+    assert [place for chain, place in ran if chain == name] == [5, 4, 3, 2, 1, 0]
+undone = (torch.ones(2, requires_grad=True) // 2).grad_fn
+assert undone._sequence_nr() == 2**64 - 1  # no derivative, and the number of a leaf
+print("numbers of each chain:", numbers["one"], " top number as well:", undone.name())
+
+# %%
 # The loop as an engine
 # ---------------------
-# A node can be called: cotangents of the outputs go in, cotangents of the inputs come out. Keep
-# what has arrived for each input, add what arrives twice, and the prediction computes gradients.
-# The node of a leaf stores what it is called with, and returns nothing.
+# A node can be called: cotangents of its outputs go in, those of its inputs come out. A node of a
+# function of one's own has ``apply`` for it. Four things have to be right beside the order. One
+# place for each output that the node has, whether something arrived there or not. ``None``, from a
+# rule that returns it or an output nobody used, is passed over. What does not fit is summed to the
+# shape and converted to the precision that the next node expects. And the seed belongs to one
+# output of the root. The node of a leaf stores what it is called with.
 
 
 @torch.no_grad()
-def backward(root, seed):
-    arrived = {root: {0: seed}}
-    for node in predict(root):
-        inputs = arrived.pop(node)
-        cotangents = node(*(inputs.get(number) for number in range(max(inputs) + 1)))
-        if not isinstance(cotangents, tuple):
-            cotangents = (cotangents,)
-        for (child, number), cotangent in zip(node.next_functions, cotangents):
-            if child is not None:
-                there = arrived.setdefault(child, {})
-                there[number] = there.get(number, 0) + cotangent
+def backward(loss, seed):
+    arrived = {loss.grad_fn: {loss.output_nr: seed}}
+    for node in predict(loss.grad_fn):
+        there = arrived.pop(node, {})
+        if not there:
+            continue  # nothing but None was sent here
+        run = getattr(node, "apply", node)
+        sent = run(*(there.get(number) for number in range(len(node._input_metadata))))
+        sent = sent if isinstance(sent, tuple) else (sent,)
+        for (child, number), cotangent in zip(node.next_functions, sent):
+            if child is not None and cotangent is not None:
+                expected = child._input_metadata[number]
+                cotangent = cotangent.sum_to_size(expected.shape).to(expected.dtype)
+                places = arrived.setdefault(child, {})
+                places[number] = places[number] + cotangent if number in places else cotangent
 
 
 p.grad = q.grad = None
-backward(loss.grad_fn, torch.ones(()))
+backward(loss, torch.ones(()))
 torch.testing.assert_close(p.grad, dp)  # autograd took no part: two plain tensors
 torch.testing.assert_close(q.grad, dq)
 print("p.grad", p.grad)
 
 # %%
+# Sixteen ordinary losses
+# -----------------------
+# Several outputs of which one is used, a rule that returns ``None``, broadcasting, a change of
+# precision, a write into a view, a second derivative, modules. The same graph is run by the loop
+# and then by PyTorch.
+
+
+class First(torch.autograd.Function):
+    """Two results, and no gradient for the second argument."""
+
+    @staticmethod
+    def forward(ctx, a, b):
+        ctx.save_for_backward(a)
+        return a**2, b * 3
+
+    @staticmethod
+    def backward(ctx, u, v):
+        return (None if u is None else 2 * u * ctx.saved_tensors[0]), None
+
+
+def into_a_view(t):
+    t[:1].mul_(2)
+    return t
+
+
+M, v = torch.randn(3, 3, requires_grad=True), torch.randn(3, requires_grad=True)
+lstm, norm = torch.nn.LSTM(3, 4), torch.nn.LayerNorm(3)
+square = lambda: M @ M.T + 3 * torch.eye(3)
+losses = {
+    "first of unbind": lambda: M.unbind(0)[0], "first of split": lambda: M.split([1, 2])[0],
+    "svdvals": lambda: torch.linalg.svdvals(M), "eigh": lambda: torch.linalg.eigh(square())[0],
+    "std": lambda: torch.std_mean(M)[0], "slogdet": lambda: torch.linalg.slogdet(square())[1],
+    "LSTM": lambda: lstm(M[:, None])[0], "a Function": lambda: First.apply(M * 1, v * 1)[0],
+    "its other result": lambda: First.apply(M * 1, v * 1)[1].sum() + M.sum(),
+    "broadcast": lambda: M + v, "linear": lambda: norm(torch.nn.functional.linear(M, M, v).tanh()),
+    "single": lambda: M.float().double() * v, "max": lambda: M.max(0).values,
+    "a view": lambda: into_a_view(M * 1), "where": lambda: torch.where(M > 0, M, v),
+    "second": lambda: torch.autograd.grad((M**3).sum(), M, create_graph=True)[0],
+}  # fmt: skip
+leaves = [M, v, *lstm.parameters(), *norm.parameters()]
+
+
+def stored(run, result):
+    for leaf in leaves:
+        leaf.grad = None
+    run((result**2).sum())
+    grads = [torch.zeros_like(leaf) if leaf.grad is None else leaf.grad for leaf in leaves]
+    return torch.cat([gradient.flatten() for gradient in grads])
+
+
+for function in losses.values():
+    result = function()
+    ours = stored(lambda loss: backward(loss, torch.ones(())), result)
+    torch.testing.assert_close(ours, stored(lambda loss: loss.backward(), result))
+print(f"{len(losses)} losses, the same gradients: {', '.join(losses)}")
+
+# %%
 # What was seen
 # -------------
-# Counting edges and taking the highest number predicts the order of every graph tried. What a pass
-# adds to the order is a place for each cotangent that has arrived and not been used.
+# Counting edges and taking the highest number predicted the order of all two hundred graphs, up to
+# numbers that are equal. What a pass adds to the order is a place for each cotangent that has
+# arrived and not been used.

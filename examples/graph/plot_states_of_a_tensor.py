@@ -72,7 +72,7 @@ print(len(ways), "of 8 combinations came up")
 
 print("leaf   requires  retains  shortest way")
 for flags in itertools.product((True, False), repeat=3):
-    way = "never" if flags not in ways else ", ".join(ways[flags]) or "a fresh tensor"
+    way = "not reached" if flags not in ways else ", ".join(ways[flags]) or "a fresh tensor"
     print(f"{flags[0]!s:7}{flags[1]!s:10}{flags[2]!s:9}{way.replace('t.', '')}")
 assert (False, False, False) not in ways
 assert (False, False, True) not in ways

@@ -44,7 +44,7 @@ mse_loss(model(batches[0][0]), batches[0][1]).grad_fn
 # ---------
 # Weak collections tell what is alive and do not keep it so. A hook enters each storage at the
 # moment it is saved, unless it is data or a weight, and each node gets a tag. The leaves'
-# ``AccumulateGrad`` nodes are left out: they belong to the leaf and not to one graph.
+# ``AccumulateGrad`` nodes are left out: several graphs may have one in common.
 
 own = {t.untyped_storage().data_ptr() for t in (*model.parameters(), *sum(batches, ()))}
 storages, tags = weakref.WeakValueDictionary(), weakref.WeakSet()

@@ -106,8 +106,8 @@ print("M.grad", M.grad, sep="\n")
 # Not a tensor, not a Function
 # ----------------------------
 # A node is a backward operation: no tensor, and not a :class:`torch.autograd.Function` that could
-# run the forward. It does not know its output either: the output can be freed while the node
-# lives. The one node that holds the tensor it belongs to is the leaf's ``AccumulateGrad``.
+# run the forward. The rule of a product has no use for the output either: it can be freed while the
+# node lives. An ``AccumulateGrad`` holds the leaf it belongs to.
 
 x = torch.ones(3, requires_grad=True)
 output = x * 2
@@ -116,6 +116,7 @@ print("Node:", isinstance(node, torch.autograd.graph.Node))
 print("Tensor:", isinstance(node, torch.Tensor))
 print("Function:", isinstance(node, torch.autograd.Function))
 del output
+assert alive() is None
 print("the output is alive:", alive() is not None)
 print("the leaf is held:", node.next_functions[0][0].variable is x)
 

@@ -5,8 +5,9 @@ Where the gradient is after a pass
 A backward pass computes a gradient for every tensor on its way and keeps few of them. Which ones
 depends on what a tensor is and on what was asked of it; the table below is made by running a pass
 over nine tensors and looking. Then one leaf is followed closely: which hook still sees ``None``,
-which object ``.grad`` is after a second pass, and in which layout and precision it is stored. Look
-at the leaves that have no gradient, and at the tensor that is no leaf and has one.
+which object ``.grad`` is after a second pass, in which layout and precision it is stored, and whose
+memory it is. Look at the leaves that have no gradient, at the tensor that is no leaf and has one,
+and at three passes of 1 that make 4.
 """
 
 # %%
@@ -176,13 +177,78 @@ a, b, seed = torch.zeros(3, requires_grad=True), torch.zeros(3, requires_grad=Tr
 print("two leaves, addresses:", len({a.grad.data_ptr(), b.grad.data_ptr(), seed.data_ptr()}))
 for hook in (handle, keeper):
     hook.remove()
+assert len({a.grad.data_ptr(), b.grad.data_ptr(), seed.data_ptr()}) == 3
+
+# %%
+# Moved in, and somebody else's memory
+# ------------------------------------
+# "Nobody else holds it" is asked of the tensor and not of its memory. A reshaped seed is a new
+# tensor over the caller's memory: it becomes ``.grad``, and from then on each pass adds into the
+# seed that the next one starts from.
+
+leaf, seed = torch.zeros(2, 3, requires_grad=True), torch.ones(6)
+for _ in range(3):
+    leaf.view(6).backward(seed)
+assert leaf.grad.eq(4).all()
+assert seed.eq(4).all()
+print("three passes of ones:", leaf.grad.tolist(), " the seed is now", seed.tolist())
+aside, seed = torch.zeros(2, 3, requires_grad=True), torch.ones(6)
+aside.register_hook(torch.clone)  # what a hook returns is nobody's view
+for _ in range(3):
+    aside.view(6).backward(seed)
+torch.testing.assert_close({"aside": 3 * torch.ones(2, 3)}, {"aside": aside.grad})  # by hand
+print("with a hook that copies:", aside.grad.tolist())
+
+# %%
+# Two leaves, one memory
+# ----------------------
+# No seed is needed for it. Two parameters that are reshaped and added receive two views of one
+# cotangent, and clipping their norm to 1 scales the same six numbers twice.
+
+first, second = torch.zeros(2, 3, requires_grad=True), torch.zeros(3, 2, requires_grad=True)
+rising = torch.arange(1.0, 7)
+((first.view(6) + second.view(6)) * rising).sum().backward()
+by_hand = rising.view(2, 3), rising.view(3, 2)
+torch.testing.assert_close(dict(enumerate(by_hand)), {0: first.grad, 1: second.grad})  # by hand
+print("one memory:", first.grad.data_ptr() == second.grad.data_ptr())
+norm = torch.nn.utils.clip_grad_norm_([first, second], 1.0)
+clipped = torch.cat([first.grad.flatten(), second.grad.flatten()]).norm()
+torch.testing.assert_close(clipped, 1 / norm)  # and not 1
+print(f"norm {norm.item():.2f}, after clipping it to 1: {clipped.item():.3f}")
+
+# %%
+# Which lines hand on memory
+# --------------------------
+# Each line with a seed of its own. A view whose cotangent comes in the layout of the leaf is moved
+# in; where the rule computes, or the layout differs, a copy is made. A slice of a joined cotangent
+# keeps the whole of it alive.
+
+lines = {
+    "x + 1": lambda x: x + 1, "x * 1": lambda x: x * 1, "x.T": lambda x: x.T,
+    "x[:1]": lambda x: x[:1], "x.view(6)": lambda x: x.view(6), "x[None]": lambda x: x[None],
+    "x.reshape(3, 2)": lambda x: x.reshape(3, 2),
+    "torch.cat([x, c])": lambda x: torch.cat([x, x.detach()]),
+    "torch.stack([x, c])": lambda x: torch.stack([x, x.detach()]),
+}  # fmt: skip
+shared = []
+for line, function in lines.items():
+    leaf = torch.zeros(2, 3, requires_grad=True)
+    result = function(leaf)
+    seed = torch.ones(result.shape)
+    result.backward(seed)
+    if leaf.grad.untyped_storage().data_ptr() == seed.untyped_storage().data_ptr():
+        shared.append(line)
+        assert leaf.grad.untyped_storage().nbytes() == seed.numel() * 8
+assert shared == list(lines)[4:]
+print("in the seed's memory:", "; ".join(shared))
 
 # %%
 # The layout is the leaf's
 # ------------------------
 # What flows out of a sum is one number that pretends to be a matrix, with strides of 0. Stored are
 # the strides of the leaf, those of a transposed matrix for the first one here. A leaf with gaps in
-# its memory, such as every second column of a matrix, gets a gradient without them.
+# its memory, such as every second column of a matrix, gets a gradient without them. A gradient that
+# was put there before the pass keeps the strides it has, and is added to.
 
 transposed = torch.randn(4, 3).T.requires_grad_()
 gaps = torch.randn(3, 8)[:, ::2].requires_grad_()
@@ -193,17 +259,40 @@ for leaf in (transposed, gaps):
     assert flowing[0] == (0, 0)
     assert leaf.grad.stride() != (0, 0)
     print("leaf", leaf.stride(), " flowing", flowing[0], " stored", leaf.grad.stride())
+leaf = torch.randn(3, 4, requires_grad=True)
+leaf.grad = torch.zeros(4, 3).T
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    (leaf * 2).sum().backward()
+assert (leaf.stride(), leaf.grad.stride()) == ((4, 1), (1, 3))
+assert "do not obey the gradient layout contract" in str(caught[0].message)
+print("leaf", leaf.stride(), " put there before:", leaf.grad.stride(), " and a warning")
 
 # %%
 # So is the precision
 # -------------------
-# A float32 leaf that was used in double precision receives a double gradient, and stores it in
-# float32. An assignment by hand is held to the same rule.
+# A float32 leaf that was used in double precision: the conversion has a node, whose rule converts
+# back. A rule that returns double precision for such a leaf is converted by the engine on the way
+# out of the node, before the leaf's hooks. An assignment by hand is refused.
 
-single = torch.ones(3, dtype=torch.float32, requires_grad=True)
-(single.double() * k / 3).sum().backward()
-assert single.grad.dtype is torch.float32
-print("stored as", single.grad.dtype)
+
+class Double(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        return x * 1
+
+    @staticmethod
+    def backward(ctx, u):
+        return u.double() / 3  # not the precision of x
+
+
+for use in (lambda x: x.double() / 3, Double.apply):
+    single, seen = torch.ones(3, dtype=torch.float32, requires_grad=True), []
+    single.register_hook(lambda gradient, seen=seen: seen.append(gradient.dtype))
+    use(single).sum().backward()
+    assert seen == [torch.float32]
+    assert single.grad.dtype is torch.float32
+    print("arrives as", seen[0], " stored as", single.grad.dtype)
 try:
     single.grad = torch.ones(3, dtype=torch.float64)
 except RuntimeError as error:
@@ -214,5 +303,5 @@ except RuntimeError as error:
 # What was seen
 # -------------
 # ``.grad`` is written by a leaf's ``AccumulateGrad``, or by a request: ``retain_grad`` before the
-# pass, or ``inputs``. It is one object from the first pass until it is cleared, in the layout and
-# precision of its tensor.
+# pass, or ``inputs``. Without ``create_graph`` a dense one stays one object until it is cleared.
+# Its memory may be that of a seed or of another gradient: who writes into gradients looks first.

@@ -44,7 +44,7 @@ print("storage with nothing left:     ", alive([witness]))
 # A tag for every node
 # --------------------
 # Nodes of PyTorch's own cannot be weakly referenced, so each gets a tag that can. The
-# ``AccumulateGrad`` nodes of the leaves are left out: they belong to the leaf and not to one graph.
+# ``AccumulateGrad`` nodes of the leaves are left out: several graphs may have one in common.
 
 
 class Tag:
