@@ -55,8 +55,9 @@ print("nodes before and after:", len(before), len(after), " the same:", before =
 # %%
 # The next forward pass makes other nodes
 # ---------------------------------------
-# The same three operations once more. Only the leaf's node is shared: graphs that live together have it in common. What
-# tells two nodes apart is identity, ``is``: addresses that Python prints are used again.
+# The same three operations once more. Only the leaf's node is shared: graphs that live together
+# have it in common. What tells two nodes apart is identity, ``is``: addresses that Python prints
+# are used again.
 
 again = nodes_of((x * x + x).sum().grad_fn)
 shared = [node for node in again if node in after]

@@ -15,6 +15,7 @@ which equal parts occur once. Look at how far apart the two curves are.
 # An expression is a number in a list: entry ``i`` holds an operation and the numbers of its
 # arguments. An expression that is already there is not entered again.
 
+from functools import reduce
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -134,8 +135,8 @@ def parts(expression):
     return seen
 
 
-def nodes(root):
-    seen, waiting = {root}, [root]
+def nodes_behind(*roots):
+    seen, waiting = set(roots), list(roots)
     while waiting:
         fresh = {target for target, _ in waiting.pop().next_functions if target} - seen
         seen |= fresh
@@ -157,7 +158,7 @@ for steps in depths:
     leaf = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(program(leaf, steps), leaf, create_graph=True)
     gradients.append(gradient.detach())
-    found = (length(slope), len(parts(slope)), nodes(gradient.grad_fn))
+    found = (length(slope), len(parts(slope)), nodes_behind(gradient.grad_fn))
     for series, count in zip(counts.values(), found):
         series.append(count)
 print("steps", *(f"{name:>18}" for name in counts))
@@ -190,6 +191,35 @@ for (name, series), (style, color) in zip(counts.items(), marks):
 axes.set(xlabel="steps of the program", ylabel="size of the derivative")
 axes.legend(frameon=False)
 plt.show()
+
+# %%
+# Many unknowns
+# -------------
+# The product of :math:`n` unknowns, differentiated by each of them. The same rules run once for
+# each unknown, and all results share one list in which equal parts occur once. Beside it the graph
+# that autograd records for the whole gradient.
+
+
+def of_a_product(n):
+    """Parts of the n partial derivatives in one list, and nodes of autograd's gradient."""
+    unknowns = [enter("unknown", f"x{i}") for i in range(n)]
+    product = reduce(times, unknowns)
+    together = set()
+    for unknown in unknowns:
+        known = dict.fromkeys(unknowns, zero) | {unknown: one}
+        together |= parts(derivative(product, known))
+    leaves = [torch.tensor(1.0, requires_grad=True) for _ in range(n)]
+    gradient = torch.autograd.grad(reduce(torch.mul, leaves), leaves, create_graph=True)
+    return len(together), nodes_behind(*(part.grad_fn for part in gradient))
+
+
+table = {n: of_a_product(n) for n in (10, 20, 30, 40)}
+for n, (listed, recorded_nodes) in table.items():
+    print(f"{n} unknowns: {listed:4} parts in the list, {recorded_nodes:4} nodes of autograd")
+listed, recorded_nodes = zip(*table.values())
+growth = [later - earlier for earlier, later in pairwise(listed)]
+assert {later - earlier for earlier, later in pairwise(growth)} == {100}  # a parabola
+assert {later - earlier for earlier, later in pairwise(recorded_nodes)} == {40}  # a line
 
 # %%
 # The same value
@@ -225,5 +255,6 @@ print(f"by hand {dx.item():.10f}, by the list {evaluate(slope, at).item():.10f}"
 # %%
 # What was seen
 # -------------
-# The swelling is a property of writing out. With equal parts kept once the symbolic derivative
-# grows as slowly as the graph, and evaluating it is the same computation.
+# The swelling is a property of writing out. With equal parts kept once, the derivative by one
+# unknown grows as slowly as the graph, and evaluating it is the same computation. By many unknowns
+# the rules of school are run once for each: sharing makes them forward mode, and not reverse mode.

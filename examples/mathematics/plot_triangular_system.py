@@ -84,8 +84,8 @@ print(M.numpy().round(2))
 # .. math:: \bar z_j = \sum_i M_{ij}\, \bar z_i + [\,z_j \text{ is } y\,]
 #           \quad\Longleftrightarrow\quad (I - M)^\top \bar z = e_9 .
 #
-# The matrix has ones on its diagonal and nothing below it, so its determinant is 1 whatever the
-# program, and the solution exists.
+# The matrix has ones on its diagonal and nothing below it, so its determinant is 1 and the solution
+# exists.
 
 identity = torch.eye(len(names), dtype=torch.float64)
 e_last = identity[-1]
@@ -120,6 +120,25 @@ for row in reversed(names):
 torch.testing.assert_close(torch.stack([bar[name] for name in names]), z_bar)
 assert multiplications == M.count_nonzero()
 print("multiplications", multiplications)
+
+# %%
+# Forward substitution is the forward sweep
+# -----------------------------------------
+#
+# The same matrix without the transpose, from the first row down: :math:`(I - M)\, \dot z = e_1` has
+# the derivative of each value with respect to ``x1``. Its last entry is the gradient of ``x1`` that
+# the reverse sweep found, after as many multiplications; the other leaves would need a sweep each.
+
+dot, multiplications = dict(zip(names, identity[0])), 0
+for row in names:
+    for column, derivative in local.get(row, {}).items():
+        dot[row] = dot[row] + derivative * dot[column]
+        multiplications += 1
+z_dot = torch.stack([dot[name] for name in names])
+torch.testing.assert_close(z_dot, torch.linalg.solve(identity - M, identity[0]))
+torch.testing.assert_close(z_dot[-1], z_bar[0])
+assert multiplications == M.count_nonzero()
+print("dy/dx1", round(dot["y"].item(), 4), " multiplications", multiplications)
 
 # %%
 # Powers of M sort the paths
@@ -162,7 +181,8 @@ plt.show()
 # The graph of the program
 # ------------------------
 #
-# One line for each entry of :math:`M`, drawn from result to argument.
+# One line for each entry of :math:`M`, drawn from result to argument; no operation here uses an
+# argument twice, or two lines would share an entry.
 
 y.grad_fn
 
@@ -170,6 +190,5 @@ y.grad_fn
 # What was seen
 # -------------
 #
-# One equation for each value, one coefficient for each edge, one multiplication for each of those.
-# Transposing the matrix is what turns the sweep round: solving with :math:`I - M` itself, from the
-# first row down, gives the derivative of every value with respect to one of them.
+# One equation for each value, one coefficient for each pair of value and argument, one
+# multiplication for each of those. Transposing the matrix is what turns the sweep round.
