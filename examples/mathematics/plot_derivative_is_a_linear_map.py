@@ -2,7 +2,7 @@ r"""
 A small circle becomes an ellipse
 =================================
 
-Close to a point every smooth map looks linear, and the linear map it looks like is its derivative.
+Close to a point a smooth map looks linear, and the linear map it looks like is its derivative.
 That can be seen: a small circle of inputs is taken through a map of the plane, and what comes out
 is nearly an ellipse, the image of the circle under the Jacobian. It can be measured as well: what
 the ellipse misses shrinks with the square of the radius. Look at the three rings, and at the
@@ -80,16 +80,19 @@ plt.show()
 # %%
 # What is left shrinks with the square
 # ------------------------------------
-# :math:`f(x + hv) = f(x) + h\,Jv + O(h^2)`. With half the step a quarter is left. With any other
-# matrix in the place of :math:`J` half of it would be.
+# :math:`f(x + hv) = f(x) + h\,Jv + O(h^2)`. With half the step a quarter is left, where :math:`f`
+# is curved along :math:`v`. With a matrix that is wrong by :math:`E` half is left, unless :math:`v`
+# is a direction with :math:`Ev = 0`: the third row tries one, and notices nothing.
 
 v = torch.tensor([0.6, -1.1])
 other = J + torch.tensor([[0.0, 0.1], [0.0, 0.0]])
-for name, matrix in (("J", J), ("another matrix", other)):
-    remainders = [(f(x + h * v) - f(x) - h * matrix @ v).norm().item() for h in (0.02, 0.01)]
-    shares = remainders[1] / remainders[0]
+blind = torch.tensor([0.6, 0.0])
+for name, matrix, along in (("J", J, v), ("another", other, v), ("another, blind", other, blind)):
+    remainders = [(f(x + h * along) - f(x) - h * matrix @ along).norm() for h in (0.02, 0.01)]
+    shares = (remainders[1] / remainders[0]).item()
     print(f"{name:15} left at h = 0.02 {remainders[0]:.2e}, at half of it {shares:.3f} times that")
-    assert abs(shares - (0.25 if matrix is J else 0.5)) < 0.05
+    assert abs(shares - (0.5 if name == "another" else 0.25)) < 0.05
+
 
 # %%
 # Linear in the direction
