@@ -4,10 +4,10 @@ How large a step may be
 
 Gradient descent on a quadratic is a linear map, applied again and again. Along each eigenvector of
 the Hessian the distance to the minimum is multiplied by :math:`1 - \eta\lambda` in every step, so
-the largest eigenvalue says which learning rates diverge and the smallest one how long the others
-take. Here the whole path is written in closed form and compared with the one that
-:class:`torch.optim.SGD` takes. Look at the narrow direction of the valley in the left picture, and
-at the corner of the curve in the right one.
+for a Hessian that curves upwards in each direction the largest eigenvalue says which learning rates
+diverge and the smallest one how long the others take. Here the whole path is written in closed form
+and compared with the one that :class:`torch.optim.SGD` takes. Look at the narrow direction of the
+valley in the left picture, and at the corner of the curve in the right one.
 """
 
 # %%
@@ -108,9 +108,10 @@ for name, path in paths.items():
 # %%
 # Which rates converge
 # --------------------
-# In the long run the largest :math:`|1 - \eta\lambda_i|` decides. It is below 1 exactly for
-# :math:`0 < \eta < 2/\lambda_{\max}`, and smallest where the two ends of the spectrum tie, at
-# :math:`\eta = 2/(\lambda_{\min} + \lambda_{\max})`.
+# In the long run the largest :math:`|1 - \eta\lambda_i|` decides. With positive eigenvalues it is
+# below 1 exactly for :math:`0 < \eta < 2/\lambda_{\max}`, and smallest where the two ends of the
+# spectrum tie, at :math:`\eta = 2/(\lambda_{\min} + \lambda_{\max})`. An eigenvalue of 0 leaves its
+# part of the distance where it is, and a negative one drives it away at each rate.
 
 etas = torch.linspace(0.02, 1.2, 60) * limit
 slowest = torch.stack([(1 - eta * curvature).abs().max() for eta in etas])
@@ -123,6 +124,16 @@ best = 2 / (curvature.min() + curvature.max()).item()
 assert ((slowest < 1) == (etas < limit)).all()
 assert abs(etas[measured.argmin()] - best) < 0.03 * limit
 print(f"fastest rate by formula {best:.4f}, of those tried {etas[measured.argmin()].item():.4f}")
+for lowest in (0.0, -1.0):  # beside a largest eigenvalue of 1, and 0.5 is below its limit of 2
+    two = torch.tensor([1.0, 1.0], requires_grad=True)
+    optimizer = torch.optim.SGD([two], lr=0.5)
+    for _ in range(60):
+        optimizer.zero_grad()
+        (0.5 * torch.tensor([1.0, lowest]) * two**2).sum().backward()
+        optimizer.step()
+    formula = torch.tensor([0.5**60, (1 - 0.5 * lowest) ** 60])
+    torch.testing.assert_close(two.detach(), formula)
+    print(f"smallest eigenvalue {lowest:4}: after 60 steps at {two[1].item():.3g}, from 1")
 
 # %%
 # The valley and the corner
