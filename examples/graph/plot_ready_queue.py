@@ -210,30 +210,35 @@ print("numbers of each chain:", numbers["one"], " top number as well:", undone.n
 # %%
 # The loop as an engine
 # ---------------------
-# A node can be called: cotangents of its outputs go in, those of its inputs come out. A node of a
-# function of one's own has ``apply`` for it. Four things have to be right beside the order. One
-# place for each output that the node has, whether something arrived there or not. ``None``, from a
-# rule that returns it or an output nobody used, is passed over. What does not fit is summed to the
-# shape and converted to the precision that the next node expects. And the seed belongs to one
-# output of the root. The node of a leaf stores what it is called with.
+# A node can be called: cotangents of its outputs go in, those of its inputs come out. Four things
+# have to be right beside the order. One place for each output that the node has, whether something
+# arrived there or not. ``None``, from a rule that returns it or an output nobody used, is passed
+# over; a function of one's own has ``apply`` and is handed zeros for it. What does not fit is
+# summed to the shape and converted to the precision that the next node expects. And the seed
+# belongs to one output of the root. The node of a leaf stores what it is called with.
 
 
 @torch.no_grad()
 def backward(loss, seed):
     arrived = {loss.grad_fn: {loss.output_nr: seed}}
     for node in predict(loss.grad_fn):
-        there = arrived.pop(node, {})
+        there, places = arrived.pop(node, {}), list(node._input_metadata)
         if not there:
             continue  # nothing but None was sent here
-        run = getattr(node, "apply", node)
-        sent = run(*(there.get(number) for number in range(len(node._input_metadata))))
-        sent = sent if isinstance(sent, tuple) else (sent,)
-        for (child, number), cotangent in zip(node.next_functions, sent):
-            if child is not None and cotangent is not None:
-                expected = child._input_metadata[number]
-                cotangent = cotangent.sum_to_size(expected.shape).to(expected.dtype)
-                places = arrived.setdefault(child, {})
-                places[number] = places[number] + cotangent if number in places else cotangent
+        if hasattr(node, "apply"):
+            zeros = [torch.zeros(place.shape, dtype=place.dtype) for place in places]
+            sent = node.apply(*(there.get(number, zero) for number, zero in enumerate(zeros)))
+        else:
+            sent = node(*(there.get(number) for number in range(len(places))))
+        for edge, cotangent in zip(node.next_functions, sent if type(sent) is tuple else [sent]):
+            if edge[0] is not None and cotangent is not None:
+                receive(arrived, *edge, cotangent)
+
+
+def receive(arrived, node, number, cotangent):
+    expected, there = node._input_metadata[number], arrived.setdefault(node, {})
+    cotangent = cotangent.sum_to_size(expected.shape).to(expected.dtype)
+    there[number] = there[number] + cotangent if number in there else cotangent
 
 
 p.grad = q.grad = None
@@ -260,7 +265,7 @@ class First(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, u, v):
-        return (None if u is None else 2 * u * ctx.saved_tensors[0]), None
+        return 2 * u * ctx.saved_tensors[0], None
 
 
 def into_a_view(t):
