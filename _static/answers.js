@@ -177,11 +177,87 @@
     return inside.split(between).filter((word) => word !== "");
   }
 
+  const COUNTS = ("zero one two three four five six seven eight nine ten eleven twelve thirteen " +
+    "fourteen fifteen sixteen seventeen eighteen nineteen twenty").split(" ");
+  const MULTIPLES = {
+    k: 1e3, kb: 1e3, thousand: 1e3, million: 1e6, mb: 1e6, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30,
+    percent: 0.01, "%": 0.01,
+  };
+  // A bound, a denial or a choice is no answer, though a number stands in it.
+  const HEDGES = /\b(?:not|no|never|less|more|fewer|under|over|least|most|about|between|or|than|isn't)\b/;
+
+  // The numbers of an answer in words, such as "301 nodes", "10 and 5" or "three of them".
+  function numbersIn(text, thousands) {
+    let left = plain(text).toLowerCase();
+    if (HEDGES.test(left)) return undefined;
+    if (thousands) left = left.replace(/\b\d{1,3}(?:,\d{3})+\b/g, (number) => number.replaceAll(",", ""));
+    left = left.replace(/[a-z_][\w.]*\s*[=:]\s*/g, " ");
+    const found = [];
+    const counts = [];
+    // A number or a fraction or a power, a word, what separates them; anything else is no such answer.
+    const part = /\s*(?:([-+]?[\d.][\d_.]*(?:e[-+]?\d+)?(?:(?:\/|\*\*|\^)\(?[-+]?[\d.]+\)?)?)(?![\w*/^])|(%|[a-z_][\w.'-]*)(?!\()|[,;.()[\]`]|$)/gy;
+    while (part.lastIndex < left.length) {
+      const match = part.exec(left);
+      if (!match) return undefined;
+      const [, number, word] = match;
+      if (number !== undefined) {
+        let value;
+        try {
+          value = read(number);
+        } catch {
+          return undefined;
+        }
+        if (typeof value !== "number") return undefined;
+        found.push(value);
+      } else if (word !== undefined) {
+        if (word in MULTIPLES && found.length) found.push(found.pop() * MULTIPLES[word]);
+        else if (COUNTS.includes(word)) counts.push(COUNTS.indexOf(word));
+      }
+    }
+    // Without a word it is for the usual reading to say what it is.
+    const words = /[a-z%]/.test(left) || (thousands && left !== plain(text).toLowerCase());
+    return !words ? undefined : found.length ? found : counts;
+  }
+
+  // An einsum's equation, without what may stand around it; undefined for anything else.
+  function equation(text) {
+    const line = plain(text).replace(/→/g, "->");
+    const inner = line.match(/einsum\(\s*["'`]([^"'`]*)["'`]/)?.[1] ?? line.replace(/^["'`\s]+|["'`\s]+$/g, "");
+    const short = inner.replace(/\s+/g, "");
+    return /^(?:[a-z]|\.{3}|,)*->(?:[a-z]|\.{3})*$/i.test(short) ? short : undefined;
+  }
+
+  // The equation with its letters in the order of the alphabet: that of all that compute the same.
+  function renamed(short) {
+    const letters = [];
+    return short.replace(/[a-z]/gi, (letter) => {
+      if (!letters.includes(letter)) letters.push(letter);
+      return String.fromCharCode(97 + letters.indexOf(letter));
+    });
+  }
+
+  // The same equation with "..." for letters that all of its terms begin with.
+  function shortened(short) {
+    const terms = short.split(/,|->/);
+    let common = 0;
+    while (terms.every((term) => /[a-z]/i.test(term[common] ?? "") && term[common] === terms[0][common])) common += 1;
+    const found = [renamed(short)];
+    for (let from = 0; from < common; from += 1) {
+      for (let to = from + 1; to <= common; to += 1) {
+        const term = (one) => (one === "" ? "" : `${one.slice(0, from)}...${one.slice(to)}`);
+        const sides = short.split("->").map((side) => side.split(",").map(term).join(","));
+        found.push(renamed(sides.join("->")));
+      }
+    }
+    return found;
+  }
+
   // The same as normal() in conf/press/show/answers.py.
   function normal(text) {
     return text
       .normalize("NFKC")
       .toLowerCase()
+      .replace(/\s*(?:[,;]|->|→)\s*/g, " ")
       .replace(/[\s"'`‘’“”<>]+/g, " ")
       .trim()
       .replace(/[.,;!]+$/, "")
@@ -208,6 +284,10 @@
     }
     if (isNumber(given) && isNumber(wanted)) return close(given, wanted);
     if (typeof given === "string" && typeof wanted === "string") {
+      const [one, other] = [equation(given), equation(wanted)];
+      if (one !== undefined && other !== undefined) {
+        return shortened(one).includes(renamed(other)) || shortened(other).includes(renamed(one));
+      }
       return normal(given) === normal(wanted);
     }
     return given === wanted;
@@ -215,7 +295,10 @@
 
   // What was typed, read as an answer of the kind of ``wanted``; undefined where it cannot be.
   function readAs(text, wanted) {
-    if (typeof wanted === "string") return bare(text) === "" ? undefined : bare(text);
+    if (typeof wanted === "string") {
+      if (equation(wanted) !== undefined && equation(text) !== undefined) return text;
+      return bare(text) === "" ? undefined : bare(text);
+    }
     if (Array.isArray(wanted) && wanted.some((part) => typeof part === "string")) {
       return words(text).map((word, i) => {
         if (typeof wanted[i] === "string") return word;
@@ -231,9 +314,28 @@
     }
   }
 
+  // All that what was typed may mean: with commas in large numbers, and with words around them.
+  function readings(text, wanted) {
+    const found = [readAs(text, wanted)];
+    const numbers = isNumber(wanted) || (Array.isArray(wanted) && wanted.length && wanted.every(isNumber));
+    for (const thousands of numbers ? [false, true] : []) {
+      const values = numbersIn(text, thousands);
+      if (values === undefined) continue;
+      if (Array.isArray(wanted) && values.length > 1) found.push(values);
+      else if (!Array.isArray(wanted) && values.length === 1) found.push(values[0]);
+    }
+    return found.filter((given) => given !== undefined);
+  }
+
   function matches(text, kept, tolerance) {
-    const given = readAs(text, kept.value);
-    return given !== undefined && same(given, kept.value, tolerant(kept, tolerance));
+    const close = tolerant(kept, tolerance);
+    return readings(text, kept.value).some((given) => same(given, kept.value, close));
+  }
+
+  // What to speak about: the first reading that is of numbers where numbers are asked for.
+  function meant(text, wanted) {
+    const found = readings(text, wanted);
+    return found.find((given) => flat(given).every(isNumber)) ?? found[0];
   }
 
   // --- Saying what is wrong -------------------------------------------------------------------
@@ -436,7 +538,7 @@
     if (matches(text, right, tolerance)) return { state: "right", say: "Right." };
     const known = wrong.find((kept) => matches(text, kept, tolerance));
     if (known) return { state: "wrong", html: known.say };
-    const given = readAs(text, right.value);
+    const given = meant(text, right.value);
     const form = aboutForm(text, given, right);
     if (form) return { state: "form", say: form };
     const close = tolerant(right, tolerance);

@@ -245,8 +245,25 @@ def normal(text: str) -> str:
     import unicodedata
 
     text = unicodedata.normalize("NFKC", text).lower()
+    text = re.sub(r"\s*(?:[,;]|->|→)\s*", " ", text)
     text = re.sub(r"[\s\"'`‘’“”<>]+", " ", text).strip().rstrip(".,;!").strip()
     return re.sub(r"\btorch\.", "", text)
+
+
+def equation(text: str) -> str | None:
+    """An einsum's equation with its letters renamed in order, or None; as the page has it.
+
+    >>> equation("bhqk, bhqd -> bhkd"), equation("loss")
+    ('abcd,abce->abde', None)
+    """
+    import re
+
+    short = re.sub(r"[\s\"'`]+", "", text)
+    if not re.fullmatch(r"(?:[a-zA-Z]|\.{3}|,)*->(?:[a-zA-Z]|\.{3})*", short):
+        return None
+    letters = dict.fromkeys(re.findall(r"[a-zA-Z]", short))
+    names = {letter: chr(ord("a") + place) for place, letter in enumerate(letters)}
+    return "".join(names.get(letter, letter) for letter in short)
 
 
 def alike(one: dict, other: dict) -> bool:
@@ -275,11 +292,41 @@ def _alike(a: object, b: object, room: float) -> bool:
             return a == b
         return abs(a - b) <= room + TOLERANCE * (abs(a) + abs(b))
     if isinstance(a, str) or isinstance(b, str):  # a word may be how the other is written
+        if equation(str(a)) and equation(str(b)):
+            return equation(str(a)) == equation(str(b))
         return normal(str(a)) == normal(str(b))
     return type(a) is type(b) and a == b
 
 
+# A number that a reader may write as a word; `_static/answers.js` has the same.
+COUNTS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
+
+
 def _number(value: object) -> object:
+    if isinstance(value, str) and normal(value) in COUNTS:
+        return COUNTS.index(normal(value))
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

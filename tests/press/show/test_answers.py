@@ -304,7 +304,78 @@ RIGHT = [
     ("a b", ["a", "b"]),
     ("a → b", ["a", "b"]),
     ("the trunk, the head", ["The trunk", "The head"]),
+    # An answer in words, with what is counted.
+    ("301 nodes", 301),
+    ("301 nodes.", 301),
+    ("three of them", 3),
+    ("10 and 5", (10, 5)),
+    ("10 products, and then 5", (10, 5)),
+    ("ten and five", (10, 5)),
+    ("f: 2, g: 1", (2, 1)),
+    ("2 for f and 1 for g", (2, 1)),
+    ("366,000", 366000),
+    ("366,000 and 906,000", (366000, 906000)),
+    ("366,000, 906,000", (366000, 906000)),
+    ("2,500", (2, 500)),
+    ("2 passes and 500", (2, 500)),
+    ("2,500 operations", 2500),
+    ("36 KiB", 36864),
+    ("-3 and -3", (-3, -3)),
+    ("1/3 and 1/6", (1 / 3, 1 / 6)),
+    ("50 %", 0.5),
+    # An order, however it is separated.
+    ("loss, d, c", "loss d c"),
+    ("loss -> d -> c", "loss d c"),
+    # An equation, with other letters.
+    ("bhqk,bhqd->bhkd", "bhqk,bhqd->bhkd"),
+    ('"bhqk, bhqd -> bhkd"', "bhqk,bhqd->bhkd"),
+    ("bhij,bhie->bhje", "bhqk,bhqd->bhkd"),
+    ("...qk,...qd->...kd", "bhqk,bhqd->bhkd"),
+    ("b...qk,b...qd->b...kd", "bhqk,bhqd->bhkd"),
+    ('torch.einsum("xhqk,xhqd->xhkd", g, Q)', "bhqk,bhqd->bhkd"),
+    ("BHqk,BHqd→BHkd", "bhqk,bhqd->bhkd"),
 ]
+# What looks like one of them, and is none.
+NOT_THE_SAME = [
+    ("301 nodes", 302),
+    ("not 301", 301),
+    ("2x", 2),
+    ("f(2)", 2),
+    ("2 * x", 2),
+    ("more than 301 nodes", 301),
+    ("3 or 4", 3),
+    ("3 and 4", 3),
+    ("5 and 10", (10, 5)),
+    ("10 and 5 and 1", (10, 5)),
+    ("36 KiB", 36),
+    ("2,500", (2500, 0)),
+    ("366.000", 366000),
+    ("bhqd,bhqk->bhkd", "bhqk,bhqd->bhkd"),
+    ("bhqk,bhqd->bhdk", "bhqk,bhqd->bhkd"),
+    ("...k,...d->...", "bhqk,bhqd->bhkd"),
+    ("...hqk,...hqd->...kd", "bhqk,bhqd->bhkd"),
+    ("bhqk,bhqd", "bhqk,bhqd->bhkd"),
+    ("bbqk,bbqd->bbkd", "bhqk,bhqd->bhkd"),
+]
+
+
+def test_what_is_not_the_same():
+    """A denial, a bound, another order, another unit or other indices are not taken for right."""
+    said = call(*(("judge", text, question(value)) for text, value in NOT_THE_SAME))
+    taken = [
+        pair for pair, reply in zip(NOT_THE_SAME, said, strict=True) if reply["state"] == "right"
+    ]
+    assert taken == []
+
+
+def test_equations_on_both_sides():
+    """The build and the page tell the same equations apart."""
+    equations = ["bhqk,bhqd->bhkd", "abcd,abce->abde", "bhqd,bhqk->bhkd", "bhqk,bhqd->bhdk", "ii->"]
+    pairs = list(itertools.product(equations, repeat=2))
+    said = call(*(("judge", a, question(b)) for a, b in pairs))
+    page = [reply["state"] == "right" for reply in said]
+    assert page == [answers.alike(answers.answer(a), answers.answer(b)) for a, b in pairs]
+    assert page.count(True) == 9
 
 
 def test_ways_to_write_it():
@@ -321,7 +392,7 @@ def test_ways_to_write_it():
 NOT_RIGHT = [
     # Not what is asked for: the form that is.
     ("", 2, "form", "Type your answer first."),
-    ("two", 2, "form", "A number is asked for, such as 3"),
+    ("many", 2, "form", "A number is asked for, such as 3"),
     ("None", 2, "form", "A number is asked for"),
     ("True", 2, "form", "A number is asked for"),
     ("@ # $", 2, "form", "A number is asked for"),
