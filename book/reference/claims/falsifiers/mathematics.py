@@ -429,7 +429,7 @@ QUADRATICS = World(
 
 @claim("descent-limit", world=CONVEX, sample=25)
 def below_the_limit(A, eigenvalues, start, eta):
-    """A hundred and fifty steps are run, and the distance to the minimum compared with the start's."""
+    """A hundred and fifty steps are run, and the last distance compared with the first."""
     theta = start.clone().requires_grad_()
     for _ in range(150):
         (gradient,) = torch.autograd.grad(0.5 * theta @ A @ theta, theta)
