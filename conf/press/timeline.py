@@ -29,7 +29,7 @@ from press.page import (
     solutions,
     terms,
 )
-from press.publish import finished, inventory, side_by_side, sitemap
+from press.publish import finished, inventory, readers, side_by_side, sitemap
 from press.show import (
     answers,
     book_map,
@@ -101,6 +101,7 @@ STEPS = (
     Step("env-purge-doc", claim.purge),
     Step("env-purge-doc", errors.purge),
     # A page is read: its source, ...
+    Step("source-read", readers.note, 1),  # a process that dies from here on was on this page
     Step("source-read", operators.expand, 400),  # before the gates look at the source
     Step("source-read", hooks.without_toctrees),
     Step("source-read", hooks.without_tags),
@@ -133,6 +134,7 @@ STEPS = (
     Step("doctree-resolved", claim.resolve),
     Step("doctree-resolved", errors.fill),
     # ... and what its template is given.
+    Step("html-page-context", readers.note_written, 1),  # as where it is read
     Step("html-page-context", thumbnails.show),
     Step("html-page-context", counts.add_line),
     Step("html-page-context", deep_links.link),
@@ -173,6 +175,7 @@ MODULES = (
     assets,
     doctests,
     footer,
+    readers,
     side_by_side,
     reading_time,
     errors,

@@ -10,6 +10,7 @@ import gc
 import multiprocessing
 import os
 import re
+import signal
 import sys
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -18,7 +19,6 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-from sphinx.errors import ExtensionError
 from sphinx.util import logging
 from sphinx_gallery import gen_rst
 
@@ -79,7 +79,8 @@ class Crew:
     """Forked processes that run scripts, while this one does what sphinx-gallery does with them.
 
     Called like ``sphinx_gallery.gen_rst.generate_file_rst``, in whose place it stands from
-    :meth:`start` to :meth:`dismiss`.
+    :meth:`start` to :meth:`dismiss`.  A script whose process dies is reported, and the others go on
+    in new processes.
     """
 
     def __init__(self, scripts: list[Path], jobs: int, gallery_conf: dict):
@@ -87,36 +88,47 @@ class Crew:
         self._jobs = jobs
         self._gallery_conf = gallery_conf
         self._alone = gen_rst.generate_file_rst
+        self._context = multiprocessing.get_context("fork")
+        # Which process is on which script; shared, so that it is known of one that has died.
+        self._on = self._context.RawArray("l", len(scripts))
         self._running: dict[Path, Future] = {}
+        self._died: dict[Path, str] = {}
 
     def start(self) -> None:
         """Fork, and begin to run the scripts in the order given."""
         global _crew
         preload(optimizers=len(self._scripts) >= ENOUGH_FOR_OPTIMIZERS)
         _crew = self  # the forks find it: a configuration cannot be sent to them
-        context = multiprocessing.get_context("fork")
-        self._pool = ProcessPoolExecutor(min(self._jobs, len(self._scripts)), mp_context=context)
-        self._running = {script: self._pool.submit(_run, script) for script in self._scripts}
         gen_rst.generate_file_rst = self
+        self._hire(self._scripts)
 
     def __call__(self, fname: str, target_dir: Path, src_dir: Path, gallery_conf: dict) -> tuple:
         """What sphinx-gallery wants to know of a script, from the process that ran it."""
-        running = self._running.pop(Path(src_dir, fname).resolve(), None)
-        if running is None:
+        script = Path(src_dir, fname).resolve()
+        if script not in self._running:
             return self._alone(fname, target_dir, src_dir, gallery_conf)
-        try:
-            result, records = running.result()
-        except BaseException as error:
-            self.dismiss()
-            if isinstance(error, BrokenProcessPool):
-                raise ExtensionError(self._crashed()) from None
-            raise
-        for record in records:
-            logger.handle(record)
-        return result
+        while script not in self._died:
+            try:
+                result, records = self._running[script].result()
+            except BrokenProcessPool:
+                self._replace()
+                continue
+            except BaseException:
+                self.dismiss()
+                raise
+            del self._running[script]
+            for record in records:
+                logger.handle(record)
+            return result
+        del self._running[script]
+        report_crash(f"examples/{project.name(script)}.py:1", "script", self._died[script])
+        unexecuted = {**gallery_conf, "filename_pattern": "$^"}
+        return self._alone(fname, target_dir, src_dir, unexecuted)
 
     def run(self, script: Path) -> tuple[tuple, list]:
         """In a fork: run a script; the result, and what was logged meanwhile."""
+        place = self._scripts.index(script)
+        self._on[place] = os.getpid()
         target = (project.GALLERY / script.relative_to(project.EXAMPLES)).parent
         target.mkdir(parents=True, exist_ok=True)
         collector = logging.LogCollector()
@@ -124,6 +136,7 @@ class Crew:
             result = self._alone(script.name, target, script.parent, self._gallery_conf)
         logging.convert_serializable(collector.logs)
         gc.freeze()  # sphinx-gallery has just collected, and does so again for the next script
+        self._on[place] = 0
         return result, collector.logs
 
     def dismiss(self) -> None:
@@ -133,13 +146,52 @@ class Crew:
         gen_rst.generate_file_rst = self._alone
         _crew = None
 
-    def _crashed(self) -> str:
-        began = [script for script in self._scripts if store.read(script) is None]
-        names = ", ".join(f"examples/{project.name(script)}.py" for script in began[: self._jobs])
-        return (
-            "a process that runs scripts ended before its script did, by a crash or for want of "
-            f"memory; it ran one of {names}. With --jobs 1 they run one by one"
-        )
+    def _hire(self, scripts: list[Path]) -> None:
+        jobs = max(1, min(self._jobs, len(scripts)))
+        self._pool = ProcessPoolExecutor(jobs, mp_context=self._context)
+        self._running |= {script: self._pool.submit(_run, script) for script in scripts}
+        self._processes = dict(self._pool._processes)
+
+    def _replace(self) -> None:
+        """After a process died: note on which script, and let new ones run what is left."""
+        self._pool.shutdown(cancel_futures=True)
+        on = dict(zip(self._scripts, self._on, strict=True))
+        codes = {pid: process.exitcode for pid, process in self._processes.items()}
+        # The others were terminated by the pool; where that was the cause, it was for each.
+        guilty = {pid for pid, code in codes.items() if code != -signal.SIGTERM} or set(codes)
+        for script, pid in on.items():
+            if pid in guilty:
+                self._died[script] = ended(codes[pid])
+        self._on[:] = [0] * len(self._scripts)
+        left = [s for s, run in self._running.items() if s not in self._died and not _done(run)]
+        self._hire(left)
+
+
+def _done(running: Future) -> bool:
+    return running.done() and not running.cancelled() and running.exception() is None
+
+
+def ended(code: int | None) -> str:
+    """How a process ended that did not end by itself.
+
+    >>> ended(-11), ended(7)
+    ('by SIGSEGV', 'with status 7')
+    """
+    if code is not None and code < 0:
+        return f"by {signal.Signals(-code).name}"
+    return f"with status {code}"
+
+
+def report_crash(place: str, on: str, how: str) -> None:
+    """Report that a process ended before what it was on did."""
+    logger.warning(
+        "the process ended %s before its %s did, by a crash or for want of memory",
+        how,
+        on,
+        location=place,
+        type="gate",
+        subtype="crash",
+    )
 
 
 _crew: Crew | None = None
@@ -150,11 +202,15 @@ def _run(script: Path) -> tuple[tuple, list]:
 
 
 def hire(app: Sphinx) -> None:
-    """Before the gallery is generated: start to run what has to run, if there is enough of it."""
+    """Before the gallery is generated: start to run what has to run, never in this process.
+
+    Pages are read in forks of this one, and a fork of a process that has used autograd's engine
+    crashes in nested passes.
+    """
     jobs = int(os.environ.get("BACKWARDPASS_JOBS", "1"))
     conf = app.config.sphinx_gallery_conf
     scripts = [s for s in store.outdated() if re.search(conf["filename_pattern"], str(s))]
-    if CAN_FORK and jobs > 1 and len(scripts) > 1:
+    if CAN_FORK and scripts:
         Crew(scripts, jobs, conf).start()
     elif not CAN_FORK:
         # Set here and not in conf.py: it is no part of the settings that make pages outdated.

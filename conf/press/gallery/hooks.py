@@ -5,15 +5,18 @@ block, in whichever process runs the script; what was seen crosses to this proce
 next build, as the script's sidecar.
 """
 
+import contextlib
+import functools
 import re
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import indent
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.util import logging
-from sphinx_gallery import gen_gallery
+from sphinx_gallery import gen_gallery, gen_rst
 
 from press import project
 from press.gallery import crew
@@ -204,7 +207,35 @@ def order(app: Sphinx, config: Config) -> None:
     config.sphinx_gallery_conf["subsection_order"] = [*folders, "*"]
 
 
+@contextlib.contextmanager
+def reaching_the_end() -> Iterator[None]:
+    """Raise, for a block that ends its process, what sphinx-gallery reports as a failure.
+
+    >>> with reaching_the_end():
+    ...     quit()
+    Traceback (most recent call last):
+    RuntimeError: SystemExit(None) was raised; a script has to reach its last line
+    """
+    try:
+        yield
+    except SystemExit as left:
+        said = f"SystemExit({left.code!r}) was raised; a script has to reach its last line"
+        raise RuntimeError(said).with_traceback(left.__traceback__) from None
+
+
+def _not_leaving(block: Callable[[object], None]) -> Callable[[object], None]:
+    @functools.wraps(block)
+    def run(self: object) -> None:
+        with reaching_the_end():
+            block(self)
+
+    return run
+
+
 def setup(app: Sphinx) -> None:
+    # What a block runs through: sphinx-gallery lets SystemExit end the whole build.
+    if not hasattr(gen_rst._exec_once.__call__, "__wrapped__"):
+        gen_rst._exec_once.__call__ = _not_leaving(gen_rst._exec_once.__call__)
     # Every build would import Matplotlib, half of the time a build takes that changes nothing;
     # the scraper imports it when there is a script to run.
     gen_gallery._import_matplotlib = lambda: None

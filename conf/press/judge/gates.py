@@ -18,6 +18,7 @@ TOLERANCE_REASON = re.compile(r"# tolerance: \S")
 GATES = {
     "diverges": "a comparison diverges: a wrong value, a wrong shape, a missing name",
     "raises": "a script raises an exception that it does not show on purpose",
+    "crash": "a process dies, and the script or page it was on is not finished",
     "caught": "a script is to show an exception, and it is not raised",
     "nothing": "a script compares no gradient derived by hand, and does not say why",
     "nan": "a compared value is NaN",

@@ -33,6 +33,8 @@ from press.publish import selection
 # A warning as Sphinx writes it to a file: place, level, text over one or more lines, type.
 WARNING = re.compile(r"^(?:(?P<place>\S[^\n]*?): )?(?:WARNING|ERROR|CRITICAL|SEVERE): ", re.M)
 PLACE = re.compile(r"(?P<path>[^:\n]+\.(?:py|md|rst|yml))(?::(?P<line>\d+))?")
+# What Sphinx ends with; where a warning says why, it says the same again.
+ENDED = re.compile(r"^(?:Extension error|Sphinx parallel build error):?.*", re.M | re.S)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -245,7 +247,7 @@ def _problems(stage: Path) -> list[Problem]:
     ends = [*(match.start() for match in starts), len(text)][1:]
     found = {}
     for match, end in zip(starts, ends, strict=True):
-        body = text[match.end() : end].strip().replace(f"{ROOT}{os.sep}", "")
+        body = ENDED.sub("", text[match.end() : end]).strip().replace(f"{ROOT}{os.sep}", "")
         place = _in_script((match["place"] or "").replace(f"{ROOT}{os.sep}", ""))
         if not body.endswith("[sphinx_gallery.example_error]"):
             found[Problem(place, body)] = None

@@ -16,7 +16,9 @@ from sphinx.environment import BuildEnvironment
 from sphinx.environment.adapters.toctree import global_toctree_for_doc
 from sphinx.util.build_phase import BuildPhase
 from sphinx.util.display import status_iterator
-from sphinx.util.parallel import ParallelTasks, make_chunks
+from sphinx.util.parallel import make_chunks
+
+from press.publish.readers import NamedTasks
 
 # What the index of the search holds of each page, and of each word.  The names are Sphinx's own:
 # tests/press/test_configuration.py pins them.
@@ -31,7 +33,7 @@ class SideBySide(StandaloneHTMLBuilder):
         first, *others = docnames
         self._write_page(first)  # so that every fork has the templates
         # Sphinx leaves out one process for its own part of the work; here that only waits.
-        tasks = ParallelTasks(nproc + 1)
+        tasks = NamedTasks(nproc + 1)
         chunks = make_chunks(others, nproc + 1)
         done = status_iterator(
             chunks, "writing output... ", "darkgreen", len(chunks), self.app.verbosity

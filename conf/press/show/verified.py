@@ -79,10 +79,20 @@ class Totals:
 
     def __str__(self) -> str:
         return (
-            f"{self.scripts} scripts: {self.by_hand} comparisons of a gradient by hand with "
-            f"autograd, {self.equalities} other equalities; worst error by hand "
-            f"{self.worst:.2g} ({self.worst_at})"
+            f"{_count(self.scripts, 'script')}: {_count(self.by_hand, 'comparison')} of a gradient "
+            f"by hand with autograd, {_count(self.equalities, 'other equality')}; "
+            f"worst error by hand {self.worst:.2g} ({self.worst_at})"
         )
+
+
+def _count(number: int, what: str) -> str:
+    """A number and a noun.
+
+    >>> _count(1, "script"), _count(0, "other equality")
+    ('1 script', '0 other equalities')
+    """
+    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{number} {what if number == 1 else several}"
 
 
 def observations() -> list[tuple[str, dict]]:

@@ -5,8 +5,9 @@ Observation changes no result: what a script prints and computes is the same wit
 
 import ast
 import dataclasses
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
@@ -54,6 +55,7 @@ class Observation:
         filename = str(self.script)
         names = RunningScript(filename)
         self._open.enter_context(mock.patch.object(sys, "exit", _refuse_to_exit))
+        self._open.enter_context(mock.patch.object(os, "_exit", _only_in_a_fork()))
 
         def is_wanted(called_from: str) -> bool:
             return called_from == filename and len(self._recording.passes) < self._most
@@ -178,6 +180,18 @@ def run(script: Path, source: str | None = None) -> tuple[dict, Exception | None
 def _refuse_to_exit(status: object = None) -> None:
     """Stand in for ``sys.exit``, which would end the whole build, and say that it succeeded."""
     raise RuntimeError(f"sys.exit({status!r}) was called; a script has to reach its last line")
+
+
+def _only_in_a_fork() -> Callable[[int], None]:
+    """Stand in for ``os._exit``: it ends a process that the script forked, and no other."""
+    here, real = os.getpid(), os._exit
+
+    def leave(status: int) -> None:
+        if os.getpid() != here:
+            real(status)
+        raise RuntimeError(f"os._exit({status!r}) was called; a script has to reach its last line")
+
+    return leave
 
 
 def reset() -> None:

@@ -6,7 +6,6 @@ import types
 import pytest
 from press.gallery import crew
 from press.observed import store
-from sphinx.errors import ExtensionError
 from sphinx_gallery import gen_rst
 
 CURRENT = {"completed": True, "failures": []}
@@ -23,8 +22,10 @@ def app():
 def generated(monkeypatch):
     """Stand-in for what runs a script: it tells which process ran it."""
 
+    here = os.getpid()
+
     def generate(fname, target_dir, src_dir, gallery_conf):
-        if fname == "plot_crash.py":
+        if fname == "plot_crash.py" and os.getpid() != here:
             os._exit(7)
         return fname, os.getpid(), target_dir.is_dir()
 
@@ -58,24 +59,31 @@ def test_outdated_scripts_run_in_other_processes(project, app, generated, monkey
     )
 
 
+@pytest.mark.skipif(not crew.CAN_FORK, reason="processes are forked on Linux only")
 @pytest.mark.parametrize(
     ("jobs", "pattern", "observed"),
-    [("1", "/plot_", {}), ("2", "/plot_a", {}), ("2", "/plot_", {"a": CURRENT})],
+    [("1", "/plot_", {}), ("2", "/plot_a", {}), ("2", "/plot_", {"b": CURRENT})],
     ids=["one job", "one script asked for", "one script outdated"],
 )
-def test_one_script_needs_no_other_process(
+def test_a_lone_script_runs_in_another_process(
     project, app, generated, monkeypatch, jobs, pattern, observed
 ):
-    """With one thing to run at a time, this process runs it."""
+    """Pages are read in forks of this process: not even one script runs in it."""
     monkeypatch.setenv("BACKWARDPASS_JOBS", jobs)
     app.config.sphinx_gallery_conf["filename_pattern"] = pattern
-    for name in "ab":
-        script = project.write(f"examples/part/plot_{name}.py")
-        if name in observed:
-            store.write(script, observed[name])
+    scripts = [project.write(f"examples/part/plot_{name}.py") for name in "ab"]
+    for name, found in observed.items():
+        store.write(project.root / f"examples/part/plot_{name}.py", found)
+    crew.hire(app)
+    assert generate(scripts[0])[1] != os.getpid()
+    assert app.config.sphinx_gallery_conf["parallel"] is False
+
+
+def test_nothing_to_run_needs_no_process(project, app, generated):
+    """Where every script is current, nothing is forked and torch is not imported."""
+    store.write(project.write("examples/part/plot_a.py"), CURRENT)
     crew.hire(app)
     assert gen_rst.generate_file_rst is generated
-    assert app.config.sphinx_gallery_conf["parallel"] is False
 
 
 @pytest.mark.parametrize(("outdated", "parallel"), [(3, False), (16, 2)])
@@ -91,13 +99,17 @@ def test_where_no_process_can_be_forked(project, app, monkeypatch, outdated, par
 
 @pytest.mark.skipif(not crew.CAN_FORK, reason="processes are forked on Linux only")
 def test_process_that_crashes(project, app, generated, monkeypatch):
-    """A process that ends before its script ends the build, and the scripts it may be are named."""
+    """A process that ends before its script is reported with it, and the other scripts are run."""
     monkeypatch.setenv("BACKWARDPASS_JOBS", "2")
-    crash = project.write("examples/part/plot_crash.py")
-    store.write(project.write("examples/part/plot_a.py"), CURRENT | {"completed": False})
+    said = []
+    monkeypatch.setattr(crew, "report_crash", lambda *what: said.append(what))
+    names = ["a", "b", "crash", "c", "d", "e"]
+    scripts = [project.write(f"examples/part/plot_{name}.py") for name in names]
     crew.hire(app)
-    with pytest.raises(ExtensionError, match=r"it ran one of examples/part/plot_crash\.py\."):
-        generate(crash)
+    ran = [gen_rst.generate_file_rst(s.name, project.root, s.parent, {}) for s in scripts]
+    assert [name for name, _, _ in ran] == [script.name for script in scripts]
+    assert [name for name, process, _ in ran if process == os.getpid()] == ["plot_crash.py"]
+    assert said == [("examples/part/plot_crash.py:1", "script", "with status 7")]
 
 
 @pytest.mark.parametrize(

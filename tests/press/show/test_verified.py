@@ -27,7 +27,7 @@ OBSERVED = [
 def test_totals():
     """Scripts, comparisons by hand and equalities are counted apart; the worst is one by hand."""
     assert str(Totals.of(OBSERVED)) == (
-        "3 scripts: 2 comparisons of a gradient by hand with autograd, 1 other equalities; "
+        "3 scripts: 2 comparisons of a gradient by hand with autograd, 1 other equality; "
         'worst error by hand 2e-09 ("v", examples/b/plot_y.py:7)'
     )
 
