@@ -45,6 +45,8 @@ FAMILIES = {
     "casts": "Casts, copies and constants",
     "writing": "Writing into a copy",
     "special": "Special functions",
+    "sequences": "Sequences and signals",
+    "masks": "Reductions under a mask",
 }
 
 for _family in FAMILIES:

@@ -31,3 +31,7 @@ for _name in ("normal", "normal.number_mean"):
     KNOWN[_name, torch.float64] = {"finite": (math.inf, SAME_DRAW)}
 for _dtype in (torch.float64, torch.complex128):
     KNOWN["as_strided_scatter", _dtype] = {"autograd": (math.inf, INVERTED)}
+NOTHING = "where nothing is kept its tangent is NaN; the gradient behind the mask is 0"
+for _name in ("mean", "softmax", "log_softmax", "softmin", "logsumexp", "logaddexp"):
+    for _dtype in (torch.float64, torch.complex128):
+        KNOWN[f"masked.{_name}", _dtype] = {"forward": (math.inf, NOTHING)}
