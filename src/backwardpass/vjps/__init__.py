@@ -47,6 +47,12 @@ FAMILIES = {
     "special": "Special functions",
     "sequences": "Sequences and signals",
     "masks": "Reductions under a mask",
+    "layers": "Dropout, bags, segments, unpooling",
+    "internals": "Operators inside of others",
+    "distances": "Distances",
+    "margins": "Margins, labels and sequences",
+    "systems": "More linear systems",
+    "factors": "More decompositions",
 }
 
 for _family in FAMILIES:

@@ -63,7 +63,10 @@ for _mine, _more in (
 ):
     _mine.update(_more)
 # Arguments that finite differences must leave alone, because the function compares them.
-STILL: dict[str, tuple[str, ...]] = {"nn.functional.hinge_embedding_loss": ("target",)}
+STILL: dict[str, tuple[str, ...]] = {
+    "nn.functional.hinge_embedding_loss": ("target",),
+    **entries.STILL,
+}
 
 
 def _hermitian(name: str, v: torch.Tensor, arguments: dict) -> torch.Tensor:
@@ -90,6 +93,7 @@ STEPS: dict[str, Callable] = {
     "cholesky_solve": _triangular,
     "cholesky_inverse": _factor,
 }
+STEPS.update({name: STEPS[other] for name, other in entries.STEP_OF.items()})
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ def trapezoid():
 
 @edges("cov")
 def cov():
-    yield case("both weights", normal(2, 4), fweights=indices(1, 2, 0, 3), aweights=positive(4)).real()
+    yield case(
+        "both weights", normal(2, 4), fweights=indices(1, 2, 0, 3), aweights=positive(4)
+    ).real()
     yield case("weights, no correction", normal(2, 3), correction=0, aweights=positive(3)).real()
     yield case("one observation: divided by 0", normal(2, 1))
 
