@@ -149,7 +149,6 @@ def _unpooled(g, kernel_size, x):
 
 @rule(
     "nn.functional.upsample_nearest",
-    modules="UpsamplingNearest2d",
     latex=MATRICES,
     saved="the shape of x",
     source="interpolate",
@@ -160,7 +159,6 @@ def upsample_nearest(g, y, input, size=None, scale_factor=None):
 
 @rule(
     "nn.functional.upsample_bilinear",
-    modules="UpsamplingBilinear2d",
     latex=MATRICES,
     saved="the shape of x",
     source="interpolate, with align_corners=True",

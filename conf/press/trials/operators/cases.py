@@ -203,7 +203,10 @@ def samples(entry: str, dtype: torch.dtype) -> Iterator[Case]:
     seed(0)
     op = opinfos()[entry]
     reorder = ORDER.get(entry)
-    for number, sample in enumerate(op.sample_inputs("cpu", dtype, requires_grad=True)):
+    with warnings.catch_warnings():  # some are made with functions that are deprecated
+        warnings.simplefilter("ignore")
+        drawn = list(op.sample_inputs("cpu", dtype, requires_grad=True))
+    for number, sample in enumerate(drawn):
         args, kwargs = (sample.input, *sample.args), sample.kwargs
         if reorder:
             args, kwargs = reorder(*args, **kwargs)

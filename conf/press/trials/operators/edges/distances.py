@@ -2,7 +2,7 @@
 
 import torch
 
-from operators.cases import case, edges, inf, normal, numbers, tied
+from press.trials.operators.cases import case, edges, inf, normal, numbers, tied
 
 
 @edges("cdist")

@@ -2,8 +2,8 @@
 
 import torch
 
-from operators.cases import case, edges, normal, numbers
-from operators.edges.decompositions import _paired, symmetric
+from press.trials.operators.cases import case, edges, normal, numbers
+from press.trials.operators.edges.decompositions import _paired, symmetric
 
 
 def dominant(m: int, n: int) -> torch.Tensor:

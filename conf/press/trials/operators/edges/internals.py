@@ -2,7 +2,7 @@
 
 import torch
 
-from operators.cases import case, edges, indices, inf, normal, numbers, positive
+from press.trials.operators.cases import case, edges, indices, inf, normal, numbers, positive
 
 
 @edges("native_layer_norm")

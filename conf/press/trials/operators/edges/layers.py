@@ -2,7 +2,17 @@
 
 import torch
 
-from operators.cases import case, edges, indices, inf, nan, normal, numbers, positive, tied
+from press.trials.operators.cases import (
+    case,
+    edges,
+    indices,
+    inf,
+    nan,
+    normal,
+    numbers,
+    positive,
+    tied,
+)
 
 
 @edges("nn.functional.dropout2d", "nn.functional.dropout3d")

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from operators.cases import case, edges, indices, inf, normal, numbers, positive
+from press.trials.operators.cases import case, edges, indices, inf, normal, numbers, positive
 
 
 @edges("nn.functional.multi_margin_loss")

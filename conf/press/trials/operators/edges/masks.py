@@ -2,7 +2,7 @@
 
 import torch
 
-from operators.cases import case, edges, inf, nan, normal, numbers, positive, tied
+from press.trials.operators.cases import case, edges, inf, nan, normal, numbers, positive, tied
 
 MASK = torch.tensor([[True, False, True], [False, True, True]])
 NONE = torch.tensor([[True, False, True], [False, False, False]])

@@ -1,6 +1,15 @@
 """Edge cases of differences, integrals, quantiles and short-time spectra."""
 
-from operators.cases import case, edges, indices, nan, normal, number, numbers, positive
+from press.trials.operators.cases import (
+    case,
+    edges,
+    indices,
+    nan,
+    normal,
+    number,
+    numbers,
+    positive,
+)
 
 
 @edges("diff")

@@ -2,8 +2,8 @@
 
 import torch
 
-from operators.cases import case, edges, normal, number, numbers
-from operators.edges.factors import dominant
+from press.trials.operators.cases import case, edges, normal, number, numbers
+from press.trials.operators.edges.factors import dominant
 
 
 @edges("linalg.inv_ex")
