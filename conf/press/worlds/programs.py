@@ -71,8 +71,9 @@ class Program:
         return "\n".join(lines)
 
     def names(self) -> dict[str, object]:
-        """What the script defines, computed anew."""
-        return case.run(self.source())
+        """What the script defines, computed anew, and the ``kinds`` of its steps."""
+        kinds = {kind for step in self.steps for kind in (step.way, *WAYS[step.way].kinds)}
+        return case.run(self.source()) | {"kinds": kinds}
 
     def smaller(self) -> Iterator["Program"]:
         """The same with fewer roots, steps or leaves, then with simpler steps."""
@@ -87,7 +88,7 @@ class Program:
             if root >= self.leaves:  # a value it is computed from, in its place
                 for use in dict.fromkeys(self.steps[root - self.leaves].uses):
                     other = tuple(use if r == root else r for r in self.roots)
-                    yield replace(self, roots=other)._trimmed()
+                    yield replace(self, roots=tuple(dict.fromkeys(other)))._trimmed()
         for i in reversed(range(len(self.steps))):
             for use in dict.fromkeys(self.steps[i].uses):
                 yield self._without(i, use)._trimmed()

@@ -11,7 +11,9 @@ def watch(roots):
     """For each node of a pass, in order: its name, and whether what came and went was finite."""
     nodes = list(dict.fromkeys(root.grad_fn for root in roots))
     for node in nodes:
-        nodes += [child for child, _ in node.next_functions if child and child not in nodes]
+        for child, _ in node.next_functions:
+            if child is not None and child not in nodes:
+                nodes.append(child)
     seen = []
     for node in nodes:
 
