@@ -92,7 +92,7 @@ def mutants(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 def falsify(session: nox.Session) -> None:
     """Search deeply for what refutes a claim: nox -s falsify -- ID; -- --write keeps the counts."""
-    run(session, "conf/press/trials/claims/run.py", *session.posargs)
+    run(session, "-m", "press.trials.claims.run", *session.posargs)
 
 
 @nox.session(venv_backend="none")

@@ -20,6 +20,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
+from press import project
 from press.trials.claims import kept
 
 logger = logging.getLogger(__name__)
@@ -52,9 +53,9 @@ def examine(app: Sphinx, env: BuildEnvironment, *changes: set[str]) -> list[str]
         report(message, place)
     todo = kept.outdated(set(stated))
     if todo:
-        command = [sys.executable, kept.PRESS / "trials" / "claims" / "run.py", *todo]
-        command += ["--store", kept.STORE, "--jobs", app.parallel or 1]
-        ran = subprocess.run([str(word) for word in command], capture_output=True, encoding="utf-8")
+        command = [sys.executable, "-m", "press.trials.claims.run", *todo]
+        command += ["--store", str(kept.STORE), "--jobs", str(app.parallel or 1)]
+        ran = subprocess.run(command, cwd=project.CONF, capture_output=True, encoding="utf-8")
         if ran.returncode:
             report(f"the trial of claims ended with {ran.returncode}: {ran.stderr[-2000:]}")
     results = kept.read()

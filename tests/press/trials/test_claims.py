@@ -135,10 +135,12 @@ def test_what_is_stored_is_the_same_in_every_process(tmp_path):
     texts = set()
     for number in ("1", "2"):
         store = tmp_path / f"{number}.json"
-        command = [sys.executable, run.__file__, "engine-once", "second-pass-saved"]
+        module = "press.trials.claims.run"
+        command = [sys.executable, "-m", module, "engine-once", "second-pass-saved"]
         subprocess.run(
             [*command, "--store", str(store), "--jobs", number],
             env=os.environ | {"PYTHONHASHSEED": number},
+            cwd=ROOT / "conf",
             check=True,
         )
         texts.add(store.read_bytes())

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-PRESS = Path(__file__).resolve().parents[2]
-ROOT = PRESS.parents[1]
-FALSIFIERS = ROOT / "book" / "reference" / "claims" / "falsifiers"
+from press import project
+
+FALSIFIERS = project.REFERENCE / "claims" / "falsifiers"
 SEARCHED = FALSIFIERS.parent / "searched.json"
-STORE = ROOT / "_build" / "claims.json"
+STORE = project.BUILD / "claims.json"
 # Where a chapter states a claim.
 STATED = re.compile(r"^[`:]{3,}\{claim\}[ ]+(\S+)", re.MULTILINE)
 
@@ -33,7 +33,7 @@ class Declared:
 
     @property
     def place(self) -> str:
-        return f"{self.path.relative_to(ROOT).as_posix()}:{self.line}"
+        return f"{self.path.relative_to(project.ROOT).as_posix()}:{self.line}"
 
 
 def declared() -> Iterator[Declared]:
@@ -62,7 +62,7 @@ def falsifiers() -> dict[str, Declared]:
 
 def unstated() -> list[Declared]:
     """The falsifiers whose claim no chapter states."""
-    pages = (path.read_text("utf-8") for path in (ROOT / "book").rglob("*.md"))
+    pages = (path.read_text("utf-8") for path in project.BOOK.rglob("*.md"))
     stated = {id for page in pages for id in STATED.findall(page)}
     return [one for one in declared() if one.id not in stated]
 
@@ -75,7 +75,8 @@ def modules() -> list[Path]:
 def key(module: Path) -> str:
     """The key under which what a module of falsifiers found is current."""
     digest = hashlib.sha256(importlib.metadata.version("torch").encode())
-    shared = [*(PRESS / "worlds").glob("*.py"), *Path(__file__).parent.glob("*.py")]
+    worlds = project.CONF / "press" / "worlds"
+    shared = [*worlds.glob("*.py"), *Path(__file__).parent.glob("*.py")]
     for path in [*sorted(shared), *sorted(module.parent.glob("_*.py")), module]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

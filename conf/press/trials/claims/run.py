@@ -1,10 +1,10 @@
 """Try claims on their worlds, and see that every stronger statement falls.
 
-    python conf/press/trials/claims/run.py               search every claim deeply
-    python conf/press/trials/claims/run.py ID ...        these claims
-    python conf/press/trials/claims/run.py --sample ID   as many cases as a build tries, quickly
-    python conf/press/trials/claims/run.py --write       and keep what was measured
-    python conf/press/trials/claims/run.py --store PATH  what a build does: what is outdated
+    python -m press.trials.claims.run               search every claim deeply
+    python -m press.trials.claims.run ID ...        these claims
+    python -m press.trials.claims.run --sample ID   as many cases as a build tries, quickly
+    python -m press.trials.claims.run --write       and keep what was measured
+    python -m press.trials.claims.run --store PATH  what a build does: try those that it names
 
 A claim that falls is printed with the smallest program that refutes it.
 """
@@ -17,14 +17,12 @@ import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
-CONF = Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(CONF))
+import torch
 
-import torch  # noqa: E402
-
-from press.trials.claims import kept  # noqa: E402
-from press.trials.claims.record import CLAIMS, Refused  # noqa: E402
-from press.trials.claims.trial import Outcome, attempt  # noqa: E402
+from press import project
+from press.trials.claims import kept
+from press.trials.claims.record import CLAIMS, Refused
+from press.trials.claims.trial import Outcome, attempt
 
 # How many cases a search draws for a claim, and for how many seconds.
 DEEP = 4000
@@ -42,7 +40,7 @@ def load(paths: list[Path]) -> dict[str, str]:
         try:
             spec.loader.exec_module(module)
         except Refused as refused:
-            wrong[path.name] = str(refused).replace(f"{kept.ROOT.as_posix()}/", "")
+            wrong[path.name] = str(refused).replace(f"{project.ROOT.as_posix()}/", "")
         except Exception as error:
             wrong[path.name] = f"{path.name} raised {type(error).__name__}: {error}; mend it"
     return wrong
@@ -67,7 +65,7 @@ def row(outcome: Outcome, key: str) -> dict:
     """What a page says of a trial, as plain data without durations."""
     claim = CLAIMS[outcome.id]
     about = {"key": key, "tried": claim.tried, "world": claim.world.sentence}
-    place = claim.place.replace(f"{kept.ROOT.as_posix()}/", "")
+    place = claim.place.replace(f"{project.ROOT.as_posix()}/", "")
     return about | {"place": place} | asdict(replace(outcome, seconds=0.0))
 
 
