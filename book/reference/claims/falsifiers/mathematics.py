@@ -100,6 +100,39 @@ def system(values):
     return M, edges
 
 
+def paths_to(M, leaf):
+    """The products along all paths from the last value to a leaf."""
+    products, waiting = [], [(len(M) - 1, torch.ones(()).to(M))]
+    while waiting:
+        place, product = waiting.pop()
+        if place == leaf:
+            products.append(product)
+        steps = M[place].nonzero().flatten().tolist()
+        waiting += [(step, product * M[place, step]) for step in steps]
+    return products
+
+
+@claim("chain-sum", world=SCALARS, sample=60)
+def products_of_paths(values):
+    """All paths are listed, the local derivatives along each multiplied, and the products added."""
+    M, _ = system(values)
+    gradients = torch.autograd.grad(values[-1], values[:2], allow_unused=True)
+    for leaf, gradient in enumerate(gradients):
+        products = paths_to(M, leaf)
+        expected = torch.zeros(()).to(M) if gradient is None else gradient
+        torch.testing.assert_close(sum(products, torch.zeros(()).to(M)), expected)
+
+
+@control("chain-sum", "Backpropagation is the repeated application of dz/dx = dz/dy dy/dx.")
+def one_path(values):
+    M, _ = system(values)
+    gradients = torch.autograd.grad(values[-1], values[:2], allow_unused=True)
+    for leaf, gradient in enumerate(gradients):
+        products = paths_to(M, leaf)
+        if products and gradient is not None:
+            torch.testing.assert_close(products[0], gradient)
+
+
 @claim("chain-triangular", world=SCALARS, sample=60)
 def back_substitution(values):
     """The system is solved, and compared with autograd's gradient of each value."""
