@@ -1,11 +1,14 @@
 """A project in a temporary folder, for modules that find scripts and sidecars by path."""
 
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from press import keys
 from press import project as places
+from press.observed.comparison import Comparison
+from press.observed.records import Observed
 from press.watch import observation
 
 
@@ -27,7 +30,7 @@ class Project:
         """Write a gallery script; its imports and one cube with its gradient come first."""
         return self.write(f"examples/{name}.py", CUBE + textwrap.dedent(source))
 
-    def observe(self, source: str) -> tuple[dict, Exception | None]:
+    def observe(self, source: str) -> tuple[Observed, Exception | None]:
         """What is observed of a script that begins with the cube and goes on with ``source``."""
         return observation.run(self.script(source))
 
@@ -54,6 +57,21 @@ def project(tmp_path, monkeypatch):
     project = Project(tmp_path)
     project.write("conf/constraints.txt", "torch==0\n")
     return project
+
+
+@pytest.fixture
+def comparison():
+    """Makes a comparison of two 2 by 3 tensors of which only what matters has to be said."""
+
+    def make(name="w", kind="by hand", max_abs=0.0, **changes) -> Comparison:
+        one = Comparison(
+            line=3, end_line=3, call=0, kind=kind, name=name, shapes=((2, 3), (2, 3)),
+            dtypes=("float64", "float64"), max_abs=max_abs, max_rel=max_abs, rtol=1e-7, atol=1e-7,
+            passed=True, has_nan=False, default_tolerance=True, numel=6, replayed_max_abs=0.25,
+        )  # fmt: skip
+        return replace(one, **changes)
+
+    return make
 
 
 @pytest.fixture(autouse=True)

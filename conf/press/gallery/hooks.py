@@ -20,8 +20,8 @@ from sphinx_gallery import gen_gallery, gen_rst
 
 from press import project
 from press.gallery import crew
-from press.judge.gates import Failure
 from press.observed import store
+from press.observed.failure import Failure
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def report(app: Sphinx) -> None:
     crashed = app.config.sphinx_gallery_conf["failing_examples"]
     for script in project.scripts():
         observed = store.read(script)
-        failures = [Failure(**failure) for failure in (observed or {}).get("failures", ())]
+        failures = [] if observed is None else list(observed.failures)
         trace = crashed.get(str(script))
         if trace:
             raised = _raised(script, trace)

@@ -42,7 +42,7 @@ def drawing(script: Path) -> str | None:
     observed = store.read(script)
     if observed is None or any(images.glob(f"sphx_glr_{script.stem}_[0-9]*")):
         return None
-    return next((drawn["svg"] for drawn in observed["drawings"] if drawn["svg"]), None)
+    return next((drawing.svg for drawing in observed.drawings if drawing.svg), None)
 
 
 def replaced(body: str, drawings: dict[str, str]) -> str:

@@ -6,9 +6,9 @@ while it ran, and those of its sabotaged replay.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from press.observed.comparison import BY_HAND, FACTOR, Comparison, Replay
+from press.observed.failure import Failure
 
 NOTHING_DERIVED = re.compile(r"^# no hand-derived gradient: \S.*", re.MULTILINE)
 TOLERANCE_REASON = re.compile(r"# tolerance: \S")
@@ -42,20 +42,6 @@ GATES = {
     "older": "what the oldest PyTorch shows differently has no reason, or a reason is of nothing",
     "address": "a page shows the address of an object, which no other build would show",
 }
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One reason not to publish: where, which gate, and what to know about it."""
-
-    script: str  # path below the project's root
-    line: int | None
-    gate: str
-    message: str
-
-    def __str__(self) -> str:
-        place = self.script if self.line is None else f"{self.script}:{self.line}"
-        return f"{place}: {self.message}"
 
 
 def judge(

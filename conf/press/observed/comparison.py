@@ -27,6 +27,7 @@ class Comparison:
     has_nan: bool
     default_tolerance: bool  # no looser than the default of its dtype
     numel: int
+    replayed_max_abs: float | None = None  # its error in the replay, once there was one
 
     @property
     def exact_dtype(self) -> bool:

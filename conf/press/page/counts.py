@@ -7,8 +7,8 @@ from sphinx.application import Sphinx
 
 from press import project
 from press.observed import store
+from press.observed.totals import Totals
 from press.publish.selection import needed
-from press.show.verified import Totals
 
 # Where every comparison is listed.
 LEDGER = "front/checks"

@@ -18,6 +18,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 from press import project
+from press.observed.records import Observed
 from press.page import code_lines
 from press.show.directive import ObservedDirective
 
@@ -37,7 +38,7 @@ class Embed(ObservedDirective):
         "show": lambda choice: directives.choice(choice, ("both", "code", "output")),
     }
 
-    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+    def show(self, script: Path, observed: Observed) -> list[nodes.Node]:
         page = (project.GALLERY / script.relative_to(project.EXAMPLES)).with_suffix(".rst")
         self.env.note_dependency(str(page))
         cells = split(page.read_text("utf-8"))

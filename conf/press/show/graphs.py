@@ -11,6 +11,8 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 
+from backwardpass import Graph, Step
+from press.observed.records import Observed
 from press.show import node_rules
 from press.show.directive import ObservedDirective
 from press.show.stepper import View, stepper, view
@@ -29,7 +31,7 @@ class BackwardGraph(ObservedDirective):
         "beside": directives.unchanged_required,
     }
 
-    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+    def show(self, script: Path, observed: Observed) -> list[nodes.Node]:
         asked = [(self.arguments[0], self.options.get("graph", 1))]
         if beside := self.options.get("beside"):
             name, _, number = beside.rpartition(" ")
@@ -46,10 +48,10 @@ class BackwardGraph(ObservedDirective):
 
     def _view(self, name: str, number: int, again: int) -> View | None:
         script, observed = self.observed(name)
-        drawing = self.numbered(observed["drawings"], number, "draws a graph", name)
-        if not drawing["svg"]:
+        drawing = self.numbered(observed.drawings, number, "draws a graph", name)
+        if not drawing.svg:
             return None
-        svg = drawing["svg"]
+        svg = drawing.svg
         if again > 1:  # a name on a page is given once
             svg = re.sub(r"(bp-[0-9a-f]{12})-(?=title|desc)", rf"\1-{again}-", svg)
         return view(name, number, observed, script.read_text("utf-8"), drawn(svg))
@@ -71,10 +73,10 @@ class BackwardTable(ObservedDirective):
 
     option_spec = {"graph": directives.positive_int}
 
-    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+    def show(self, script: Path, observed: Observed) -> list[nodes.Node]:
         number = self.options.get("graph", 1)
-        drawing = self.numbered(observed["drawings"], number, "draws a graph")
-        table = drawing["table"].replace('class="bp-table"', 'class="bp-table bp-shapes"', 1)
+        drawing = self.numbered(observed.drawings, number, "draws a graph")
+        table = drawing.table.replace('class="bp-table"', 'class="bp-table bp-shapes"', 1)
         return [raw(framed(table, "Shapes, node by node"))]
 
 
@@ -83,14 +85,13 @@ class BackwardSteps(ObservedDirective):
 
     option_spec = {"pass": directives.positive_int}
 
-    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+    def show(self, script: Path, observed: Observed) -> list[nodes.Node]:
         number = self.options.get("pass", 1)
-        recorded = self.numbered(observed["passes"], number, "runs a backward pass")
+        recorded = self.numbered(observed.passes, number, "runs a backward pass")
         steps = nodes.enumerated_list(enumtype="arabic", suffix=".", classes=["bp-steps"])
-        graph_nodes = recorded["graph"]["nodes"]
-        for step in recorded["steps"]:
+        for step in recorded.steps:
             item = nodes.list_item()
-            item += _sentence(graph_nodes, step)
+            item += _sentence(recorded.graph, step)
             steps += item
         return [steps]
 
@@ -104,33 +105,30 @@ def drawn(svg: str) -> str:
     )
 
 
-def _sentence(graph_nodes: list[dict], step: dict) -> nodes.paragraph:
+def _sentence(graph: Graph, step: Step) -> nodes.paragraph:
     """``TanhBackward0 (A) receives (5, 3) and sends to AddmmBackward0.``"""
-    node = graph_nodes[step["node"]]
-    said = nodes.paragraph()
-    said += nodes.literal("", node["name"])
-    if node["label"]:
-        said += nodes.Text(" of ")
-        said += nodes.strong("", node["label"])
-    shapes = [
-        "nothing" if arrived is None else str(tuple(arrived["shape"]))
-        for arrived in step["cotangents"]
-    ]
-    said += nodes.Text(f" receives {' and '.join(shapes)}")
-    targets = [edge["target"] for edge in node["edges"] if edge["target"] is not None]
+    node = graph.nodes[step.node]
+    sentence = nodes.paragraph()
+    sentence += nodes.literal("", node.name)
+    if node.label:
+        sentence += nodes.Text(" of ")
+        sentence += nodes.strong("", node.label)
+    shapes = ["nothing" if arrived is None else str(arrived.shape) for arrived in step.cotangents]
+    sentence += nodes.Text(f" receives {' and '.join(shapes)}")
+    targets = [graph.nodes[edge.target] for edge in node.edges if edge.target is not None]
     if targets:
-        said += nodes.Text(" and sends to ")
+        sentence += nodes.Text(" and sends to ")
         for place, target in enumerate(targets):
             if place:
-                said += nodes.Text(", ")
-            said += nodes.literal("", graph_nodes[target]["name"])
-            if graph_nodes[target]["label"]:
-                said += nodes.Text(f" of {graph_nodes[target]['label']}")
-    elif node["kind"] == "accumulate":
-        said += nodes.Text(", and adds it to ")
-        said += nodes.literal("", f"{node['label'] or 'the leaf'}.grad")
-    said += nodes.Text(".")
-    return said
+                sentence += nodes.Text(", ")
+            sentence += nodes.literal("", target.name)
+            if target.label:
+                sentence += nodes.Text(f" of {target.label}")
+    elif node.kind == "accumulate":
+        sentence += nodes.Text(", and adds it to ")
+        sentence += nodes.literal("", f"{node.label or 'the leaf'}.grad")
+    sentence += nodes.Text(".")
+    return sentence
 
 
 def setup(app: Sphinx) -> None:

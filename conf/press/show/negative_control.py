@@ -10,6 +10,7 @@ from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 
+from press.observed.records import Observed
 from press.show.directive import ObservedDirective
 
 
@@ -21,7 +22,7 @@ class NegativeControl(ObservedDirective):
         "by": directives.unchanged_required,
     }
 
-    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
+    def show(self, script: Path, observed: Observed) -> list[nodes.Node]:
         missing = self.option_spec.keys() - self.options
         if missing:
             raise self.error(f"say what to change with :{':, :'.join(sorted(missing))}:")
@@ -67,8 +68,7 @@ def falsify(script: Path, source: str) -> tuple[list[str], Exception | None]:
         finally:
             os.chdir(before)
             observation.reset()
-    failures = [observation.gates.Failure(**failure) for failure in observed["failures"]]
-    return [str(failure) for failure in failures], raised
+    return [str(failure) for failure in observed.failures], raised
 
 
 def setup(app: Sphinx) -> None:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from html import escape
 from itertools import zip_longest
 
-from backwardpass import BackwardPass, Graph, Node
+from backwardpass import Graph, Node
 from backwardpass.show import steps
 from backwardpass.show.steps import Phase
+from press.observed.records import Observed
 from press.page import code_lines, mathematics
 from press.show import node_rules
 
@@ -56,29 +57,22 @@ class View:
         return f"{code_lines.stem(self.name)}-{self.number}"
 
 
-def view(name: str, number: int, observed: dict, source: str, svg: str) -> View:
+def view(name: str, number: int, observed: Observed, source: str, svg: str) -> View:
     """The n-th drawing of a script, ``svg`` in its frame, with the steps recorded over it."""
-    drawing = observed["drawings"][number - 1]
-    graph = Graph.from_dict(drawing["graph"])
-    lines = {index: line for index, line in enumerate(drawing.get("lines") or ()) if line}
-    written = _written(graph, lines, drawing["line"], source)
+    drawing = observed.drawings[number - 1]
+    graph = drawing.graph
+    lines = {index: line for index, line in enumerate(drawing.lines) if line}
+    written = _written(graph, lines, drawing.line, source)
+    ran = list(drawing.passes.items())[:MOST_PASSES]
+    passes = [(observed.passes[index], places) for index, places in ran]
     phases = [
-        steps.forward(graph, drawing.get("recorded", ()), written),
-        *steps.backward(_passes(drawing, observed["passes"]), lines),
+        steps.forward(graph, drawing.recorded, written),
+        *steps.backward(passes, lines),
     ]
     phases = [phase for phase in phases if phase.items]
-    ran = {node.name for node in graph.nodes}
-    rules = {name: rule for name in sorted(ran) if (rule := node_rules.rule_of(name))}
-    return View(name, number, drawing["title"], svg, phases, rules)
-
-
-def _passes(drawing: dict, passes: list[dict]) -> list[tuple[BackwardPass, dict[int, int]]]:
-    """The first passes over a drawing, and where their nodes are in it."""
-    ran = list(drawing.get("passes", {}).items())[:MOST_PASSES]
-    return [
-        (BackwardPass.from_dict(passes[int(index)]), {int(at): here for at, here in same.items()})
-        for index, same in ran
-    ]
+    names = sorted({node.name for node in graph.nodes})
+    rules = {name: rule for name in names if (rule := node_rules.rule_of(name))}
+    return View(name, number, drawing.title, svg, phases, rules)
 
 
 def stepper(views: list[View], again: int = 1, href: Callable[[str], str] = str) -> str:

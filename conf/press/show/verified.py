@@ -1,10 +1,8 @@
 """Show what was compared in this build: below a block, for a script, and for the whole book."""
 
 import hashlib
-import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
@@ -13,10 +11,10 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from press import project
 from press.judge.gates import GATES
-from press.observed import store
-from press.observed.comparison import BY_HAND, FACTOR
+from press.observed.comparison import BY_HAND, FACTOR, Comparison
+from press.observed.records import Observed
+from press.observed.totals import Totals, observations
 from press.show.directive import ObservedDirective
 from press.show.embed import page_of
 from press.show.tables import Markup, raw, table
@@ -38,71 +36,18 @@ class Verified(ObservedDirective):
 
     option_spec = {"lines": directives.unchanged_required}
 
-    def show(self, script: Path, observed: dict) -> list[nodes.Node]:
-        made = observed["comparisons"]
+    def show(self, script: Path, observed: Observed) -> list[nodes.Node]:
+        compared = list(observed.comparisons)
         if "lines" in self.options:
             first, last = map(int, self.options["lines"].split("-"))
-            made = [c for c in made if first <= c["line"] <= last]
-        if not made:
+            compared = [c for c in compared if first <= c.line <= last]
+        if not compared:
             raise self.error(f"{self.arguments[0]} compares nothing there")
         caption = "Verified in this build"
-        shown = _table(made, caption, "bp-verified")
-        if len(_groups(made)) > MOST_ROWS:
-            summary = f"{caption}: {_in_short(made)}"
-            shown = _folded(summary, shown, "bp-verified-fold")
-        return [raw(shown)]
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What a whole build compared."""
-
-    scripts: int
-    by_hand: int
-    equalities: int
-    worst: float
-    worst_at: str
-    worst_in: str = ""
-
-    @classmethod
-    def of(cls, observations: Iterable[tuple[str, dict]]) -> "Totals":
-        """Add up ``(script's path, observed)``; the worst error is the largest by hand."""
-        scripts, made = 0, []
-        for script, observed in observations:
-            scripts += 1
-            made += [(c, script) for c in observed["comparisons"]]
-        by_hand = [(c, script) for c, script in made if c["kind"] == BY_HAND]
-        known = [(c["max_abs"], c, s) for c, s in by_hand if c["max_abs"] is not None]
-        worst, at, script = max(known, key=lambda entry: entry[0], default=(0.0, None, ""))
-        place = f'"{at["name"]}", {script}:{at["line"]}' if at else "nothing was compared by hand"
-        return cls(scripts, len(by_hand), len(made) - len(by_hand), worst, place, script)
-
-    def __str__(self) -> str:
-        return (
-            f"{_count(self.scripts, 'script')}: {_count(self.by_hand, 'comparison')} of a gradient "
-            f"by hand with autograd, {_count(self.equalities, 'other equality')}; "
-            f"worst error by hand {self.worst:.2g} ({self.worst_at})"
-        )
-
-
-def _count(number: int, what: str) -> str:
-    """A number and a noun.
-
-    >>> _count(1, "script"), _count(0, "other equality")
-    ('1 script', '0 other equalities')
-    """
-    several = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{number} {what if number == 1 else several}"
-
-
-def observations() -> list[tuple[str, dict]]:
-    """Each script that was executed, by its path below the root, with what was observed."""
-    found = ((script, store.read(script)) for script in project.scripts())
-    return [
-        (script.relative_to(project.ROOT).as_posix(), observed)
-        for script, observed in found
-        if observed is not None
-    ]
+        html = _table(compared, caption, "bp-verified")
+        if len(_groups(compared)) > MOST_ROWS:
+            html = _folded(f"{caption}: {_in_short(compared)}", html, "bp-verified-fold")
+        return [raw(html)]
 
 
 class LedgerDirective(SphinxDirective):
@@ -112,34 +57,33 @@ class LedgerDirective(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.metadata[self.env.docname]["ledger"] = _digest()
-        found = observations()
-        shown: list[nodes.Node] = [self._told(Totals.of(found))]
+        observed_by_script = observations()
+        parts: list[nodes.Node] = [self._sum(Totals.of(observed_by_script))]
         if "totals" in self.options:
-            return shown
-        for script, observed in found:
+            return parts
+        for script, observed in observed_by_script:
             name = script.removeprefix("examples/").removesuffix(".py")
-            made = observed["comparisons"]
-            if made:
-                shown.append(
-                    raw(_folded(f"{name}: {len(made)}", _table(made, name, "bp-verified")))
-                )
-        return shown
+            compared = observed.comparisons
+            if compared:
+                table_of_script = _table(compared, name, "bp-verified")
+                parts.append(raw(_folded(f"{name}: {len(compared)}", table_of_script)))
+        return parts
 
-    def _told(self, totals: Totals) -> nodes.paragraph:
+    def _sum(self, totals: Totals) -> nodes.paragraph:
         """The totals as a sentence, with a link to the page of the worst error."""
-        told = nodes.paragraph(
+        sentence = nodes.paragraph(
             "",
             f"{totals.scripts:,} scripts made {totals.by_hand:,} comparisons of a gradient by hand "
             f"with autograd, and {totals.equalities:,} of other values that have to be equal.",
         )
         if totals.worst_in:
-            told += nodes.Text(f" The largest error by hand is {totals.worst:.2g}, in ")
+            sentence += nodes.Text(f" The largest error by hand is {totals.worst:.2g}, in ")
             name = totals.worst_in.removeprefix("examples/").removesuffix(".py")
             words = nodes.literal("", f"{name.rpartition('/')[2]}.py")
             page = page_of(name, self.env.docname, words)
             self.set_source_info(page)
-            told += [page, nodes.Text(".")]
-        return told
+            sentence += [page, nodes.Text(".")]
+        return sentence
 
 
 class GatesDirective(SphinxDirective):
@@ -164,42 +108,42 @@ def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[s
 def _digest() -> str:
     digest = hashlib.sha256()
     for script, observed in observations():
-        digest.update(json.dumps([script, observed["comparisons"]]).encode())
+        digest.update(repr((script, observed.comparisons)).encode())
     return digest.hexdigest()
 
 
-def _table(made: list[dict], caption: str, css: str) -> str:
+def _table(compared: Sequence[Comparison], caption: str, css: str) -> str:
     """One row a name: where a call is repeated, how often, and the worst of its errors."""
-    return table(HEADERS, [_row(group) for group in _groups(made)], caption, css)
+    return table(HEADERS, [_row(group) for group in _groups(compared)], caption, css)
 
 
-def _groups(made: list[dict]) -> list[list[dict]]:
+def _groups(compared: Sequence[Comparison]) -> list[list[Comparison]]:
     """What is one row: the same comparison in a loop, or of each item of two lists."""
-    groups: dict[tuple, list[dict]] = {}
-    for c in made:
-        groups.setdefault((c["line"], c["kind"], _name(c)), []).append(c)
+    groups: dict[tuple, list[Comparison]] = {}
+    for c in compared:
+        groups.setdefault((c.line, c.kind, _name(c)), []).append(c)
     return list(groups.values())
 
 
-def _name(comparison: dict) -> str:
+def _name(comparison: Comparison) -> str:
     """The name without the place in a list, which stands in brackets after an equality."""
-    if comparison["kind"] == BY_HAND:
-        return comparison["name"]
-    return re.sub(r" \[[^\[\]]*\]$", "", comparison["name"])
+    if comparison.kind == BY_HAND:
+        return comparison.name
+    return re.sub(r" \[[^\[\]]*\]$", "", comparison.name)
 
 
-def _in_short(made: list[dict]) -> str:
-    by_hand = sum(c["kind"] == BY_HAND for c in made)
-    others = len(made) - by_hand
-    worst = max((c["max_abs"] for c in made if c["max_abs"] is not None), default=None)
-    said = [f"{by_hand} by hand"] if by_hand else []
-    said += [f"{others} other equalit{'ies' if others > 1 else 'y'}"] if others else []
-    return ", ".join([*said, f"largest error {_number(worst)}"])
+def _in_short(compared: Sequence[Comparison]) -> str:
+    by_hand = sum(c.kind == BY_HAND for c in compared)
+    others = len(compared) - by_hand
+    worst = max((c.max_abs for c in compared if c.max_abs is not None), default=None)
+    counts = [f"{by_hand} by hand"] if by_hand else []
+    counts += [f"{others} other equalit{'ies' if others > 1 else 'y'}"] if others else []
+    return ", ".join([*counts, f"largest error {_number(worst)}"])
 
 
-def _folded(summary: str, shown: str, *classes: str) -> str:
+def _folded(summary: str, html: str, *classes: str) -> str:
     css = " ".join(("bp-ledger", *classes))
-    return f'<details class="{css}"><summary>{escape(summary)}</summary>{shown}</details>'
+    return f'<details class="{css}"><summary>{escape(summary)}</summary>{html}</details>'
 
 
 def _shapes(shapes: list[str]) -> str:
@@ -209,18 +153,18 @@ def _shapes(shapes: list[str]) -> str:
     return ", ".join(shape.replace(" ", "\u00a0") for shape in shapes)
 
 
-def _row(group: list[dict]) -> tuple:
-    worst = max(group, key=lambda c: -1 if c["max_abs"] is None else c["max_abs"])
+def _row(group: Sequence[Comparison]) -> tuple:
+    worst = max(group, key=lambda c: -1 if c.max_abs is None else c.max_abs)
     times = f" (×\u00a0{len(group)})" if len(group) > 1 else ""
-    shapes = dict.fromkeys(str(tuple(c["shapes"][1])) for c in group if c["shapes"][1] is not None)
-    replayed = [c["replayed_max_abs"] for c in group if c.get("replayed_max_abs") is not None]
-    moved = f"{min(replayed):.2g}" if replayed and worst["kind"] == BY_HAND else "–"
+    shapes = dict.fromkeys(str(c.shapes[1]) for c in group if c.shapes[1] is not None)
+    replayed = [c.replayed_max_abs for c in group if c.replayed_max_abs is not None]
+    moved = f"{min(replayed):.2g}" if replayed and worst.kind == BY_HAND else "–"
     return (
         Markup(f"<code>{escape(_name(worst))}</code>{times}"),
-        worst["kind"],
+        worst.kind,
         _shapes(list(shapes)),
-        _number(worst["max_abs"]),
-        _allowed(worst["atol"], worst["rtol"]),
+        _number(worst.max_abs),
+        _allowed(worst.atol, worst.rtol),
         moved,
     )
 

@@ -4,11 +4,11 @@ Observation changes no result: what a script prints and computes is the same wit
 """
 
 import ast
-import dataclasses
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest import mock
 
@@ -18,6 +18,8 @@ import backwardpass
 from press import project
 from press.judge import gates
 from press.observed.comparison import Comparison, Replay
+from press.observed.failure import Failure
+from press.observed.records import Drawing, Observed
 from press.watch.ledger import Ledger, watch
 from press.watch.lines import RunningLines
 from press.watch.replay import replay
@@ -25,6 +27,16 @@ from press.watch.replay import replay
 # A script that trains runs thousands of passes, and a page shows a few: so many are recorded from
 # the start, and from each drawing on.
 MOST_PASSES = 50
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A graph that a script showed, before what ran over it later is known."""
+
+    title: str
+    line: int
+    graph: backwardpass.Graph
+    lines: tuple[int | None, ...]
 
 
 class Observation:
@@ -42,8 +54,7 @@ class Observation:
         self.script = script
         self.source = script.read_text("utf-8") if source is None else source
         self.ledger = Ledger(str(script), self.source)
-        self.drawings: list[dict] = []
-        self._graphs: list[backwardpass.Graph] = []
+        self._asked: list[Asked] = []
         self._recording = None
         self._most = MOST_PASSES
         self._open = ExitStack()
@@ -72,43 +83,41 @@ class Observation:
     def draw(self, node: torch.autograd.graph.Node, names: dict, title: str, line: int) -> int:
         """Trace and draw the graph behind ``node``; its number among the script's drawings."""
         graph = backwardpass.trace(node, names=names)
-        self._graphs.append(graph)
         self._most = len(self._recording.passes) + MOST_PASSES
         # The line that recorded each node; of another engine's nothing is known.
-        lines = [self._running.at(number) for number in graph.sequence_numbers()]
-        drawing = {"title": title, "line": line, "graph": graph.as_dict(), "lines": lines}
-        self.drawings.append(drawing)
-        return len(self.drawings)
+        lines = tuple(self._running.at(number) for number in graph.sequence_numbers())
+        self._asked.append(Asked(title, line, graph, lines))
+        return len(self._asked)
 
     def passed(self, line: int) -> None:
         """After a block that ends on ``line``: follow its lines no further than drawings need."""
         if line >= last_shown(self.source):
             self._running.stop()
 
-    def finish(self, *, completed: bool = True) -> dict:
-        """Stop watching, replay, and return what is stored and shown, as plain JSON data.
+    def finish(self, *, completed: bool = True) -> Observed:
+        """Stop watching, replay, and return what is kept and shown.
 
         ``completed`` tells whether the script reached its end; if not, there is no replay.
         """
         self.abandon()
         passes = self._recording.passes
         where = self.script.relative_to(project.ROOT).as_posix()
-        undrawn = []
-        for graph, drawing in zip(self._graphs, self.drawings, strict=True):
+        drawings, undrawn = [], []
+        for asked in self._asked:
             try:
-                drawing |= _rendered(graph, passes, drawing["title"])
+                drawings.append(_drawing(asked, passes))
             except RuntimeError as error:  # its message says what to install
-                drawing |= {"svg": "", "table": "", "pass": None}
-                undrawn.append(gates.Failure(where, drawing["line"], "drawing", str(error)))
+                drawings.append(Drawing(asked.title, asked.line, asked.graph, asked.lines))
+                undrawn.append(Failure(where, asked.line, "drawing", str(error)))
         replayed = replay(str(self.script), self.source) if completed else None
         failures = undrawn + gates.judge(where, self.source, self.ledger, replayed)
-        return {
-            "completed": completed,
-            "comparisons": [_entry(c, index, replayed) for index, c in enumerate(self.ledger)],
-            "drawings": self.drawings,
-            "passes": [recorded.as_dict() for recorded in passes],
-            "failures": [dataclasses.asdict(failure) for failure in failures],
-        }
+        return Observed(
+            completed=completed,
+            comparisons=_with_errors_of(self.ledger, replayed),
+            drawings=tuple(drawings),
+            passes=tuple(passes),
+            failures=tuple(failures),
+        )
 
 
 class RunningScript(Mapping):
@@ -159,7 +168,7 @@ def last_shown(source: str) -> int:
     return max(shown, default=0)
 
 
-def run(script: Path, source: str | None = None) -> tuple[dict, Exception | None]:
+def run(script: Path, source: str | None = None) -> tuple[Observed, Exception | None]:
     """Run a script from start to end under observation, outside the gallery.
 
     Returns what was observed, and the exception the script ended with, if it did.
@@ -216,28 +225,38 @@ def reset() -> None:
         plt.close("all")
 
 
-def _rendered(graph: backwardpass.Graph, passes: list, title: str) -> dict:
-    """The drawing and the shape table of ``graph``, gradients from the first pass that ran it.
+def _drawing(asked: Asked, passes: Sequence[backwardpass.BackwardPass]) -> Drawing:
+    """The drawing and the shape table of a graph, gradients from the first pass that ran it.
 
     A pass over another graph may share leaves with this one: it has not run it.
     """
-    roots = set(graph.roots)
-    matches = ((index, p, graph.match(p.graph)) for index, p in enumerate(passes))
-    ran = [(index, p, same) for index, p, same in matches if roots <= same.keys()]
-    first = ran[0][1] if ran else None
-    return {
-        "svg": graph.to_svg(title=title),
-        "table": graph.table(first).to_html(),
-        "pass": ran[0][0] + 1 if ran else None,
-        # Each pass that ran it, and which of its nodes stand where in the drawing.
-        "passes": {index: {there: here for here, there in same.items()} for index, _, same in ran},
-        "recorded": graph.recorded(),
-    }
+    graph, roots = asked.graph, set(asked.graph.roots)
+    matches = ((index, graph.match(seen.graph)) for index, seen in enumerate(passes))
+    ran = {index: places for index, places in matches if roots <= places.keys()}
+    first = passes[next(iter(ran))] if ran else None
+    return Drawing(
+        asked.title,
+        asked.line,
+        graph,
+        asked.lines,
+        svg=graph.to_svg(title=asked.title),
+        table=graph.table(first).to_html(),
+        # As the drawing is asked: which of its nodes a node of the pass is.
+        passes={
+            index: {there: here for here, there in places.items()} for index, places in ran.items()
+        },
+        recorded=graph.recorded(),
+    )
 
 
-def _entry(comparison: Comparison, index: int, replayed: Replay | None) -> dict:
-    """A comparison as stored, with its error in the replay beside the one that counts."""
-    entry = dataclasses.asdict(comparison)
-    if replayed is not None and index < len(replayed.comparisons):
-        entry["replayed_max_abs"] = replayed.comparisons[index].max_abs
-    return entry
+def _with_errors_of(
+    compared: Sequence[Comparison], replayed: Replay | None
+) -> tuple[Comparison, ...]:
+    """The comparisons as kept: each with its error in the replay beside the one that counts."""
+    again = () if replayed is None else replayed.comparisons
+    return tuple(
+        replace(comparison, replayed_max_abs=again[index].max_abs)
+        if index < len(again)
+        else comparison
+        for index, comparison in enumerate(compared)
+    )

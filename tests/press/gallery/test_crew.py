@@ -6,9 +6,13 @@ import types
 import pytest
 from press.gallery import crew
 from press.observed import store
+from press.observed.failure import Failure
+from press.observed.records import Observed
 from sphinx_gallery import gen_rst
 
-CURRENT = {"completed": True, "failures": []}
+CURRENT = Observed(completed=True)
+STOPPED = Observed(completed=False)
+FAILED = Observed(completed=True, failures=(Failure("a.py", 1, "nan", ""),))
 
 
 @pytest.fixture
@@ -131,8 +135,8 @@ def test_only_success_is_current(project):
     """A script has to run again unless its last run, as it is now, had no failure."""
     for name, observed in {
         "current": CURRENT,
-        "failed": CURRENT | {"failures": [{"gate": "nan"}]},
-        "stopped": CURRENT | {"completed": False},
+        "failed": FAILED,
+        "stopped": STOPPED,
         "changed": CURRENT,
         "new": None,
     }.items():

@@ -7,6 +7,8 @@ import pytest
 from press import project as places
 from press.gallery import hooks
 from press.observed import store
+from press.observed.failure import Failure
+from press.observed.records import Observed
 
 
 def test_forgets_what_a_run_left(project):
@@ -31,9 +33,9 @@ def test_forgets_what_a_run_left(project):
 @pytest.mark.parametrize(
     ("observed", "current"),
     [
-        ({"completed": True, "failures": []}, True),
-        ({"completed": True, "failures": [{"gate": "nan"}]}, False),
-        ({"completed": False, "failures": []}, False),
+        (Observed(completed=True), True),
+        (Observed(completed=True, failures=(Failure("a.py", 1, "nan", ""),)), False),
+        (Observed(completed=False), False),
         (None, False),
     ],
     ids=["passed", "failed", "raised", "never ran"],

@@ -3,6 +3,9 @@
 import pytest
 from press.gallery import thumbnails
 from press.observed import store
+from press.observed.records import Drawing, Observed
+
+from backwardpass import Graph
 
 DRAWN = (
     '<svg role="img" class="bp-graph" viewBox="-10 -10 100 {high}" width="100">\n'
@@ -47,7 +50,8 @@ def test_only_thumbnails_of_drawings_are_replaced():
 def test_drawing_of_a_script(project, svgs, figure, expected):
     """The first drawing that could be made stands for a script, if it has no figure."""
     script = project.script("", "a/plot_x")
-    store.write(script, {"drawings": [{"svg": svg} for svg in svgs]})
+    drawings = tuple(Drawing("", 1, Graph((), ()), svg=svg) for svg in svgs)
+    store.write(script, Observed(completed=True, drawings=drawings))
     if figure:
         images = store.path(script).parent / "images"
         images.mkdir()

@@ -8,19 +8,24 @@ import pytest
 from press import keys
 from press import project as places
 from press.observed import store
+from press.observed.failure import Failure
+from press.observed.records import Observed
+
+FIRST = Observed(completed=False, failures=(Failure("a.py", 1, "nan", "first"),))
 
 
-def test_read_what_was_written(project):
+def test_read_what_was_written(project, comparison):
     """What was written is read again."""
     script = project.script("")
-    store.write(script, {"completed": True, "comparisons": []})
-    assert store.read(script)["completed"] is True
+    observed = Observed(completed=True, comparisons=(comparison("w", shapes=(None, (2, 3))),))
+    store.write(script, observed)
+    assert store.read(script).comparisons == observed.comparisons
 
 
 def test_changed_script_was_not_observed(project):
     """Once the script changed, what was observed of it is not found."""
     script = project.script("")
-    store.write(script, {"completed": True})
+    store.write(script, Observed(completed=True))
     script.write_text(script.read_text() + "# Changed.\n")
     assert store.read(script) is None
 
@@ -28,16 +33,19 @@ def test_changed_script_was_not_observed(project):
 def test_changed_instrument_was_not_used(project, monkeypatch):
     """Once the instruments changed, what they observed before is not found."""
     script = project.script("")
-    store.write(script, {"completed": True})
+    store.write(script, Observed(completed=True))
     monkeypatch.setattr(keys, "scripts", lambda: "others")
     assert store.read(script) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "null", "{}", '{"key": 1}', '"text"'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "{", "[]", "null", "{}", '{"key": 1}', '"text"', '{"key": 1, "completed": true}'],
+)
 def test_damaged_sidecar_is_none(project, content):
     """A sidecar that is cut off, or something else, is as good as none."""
     script = project.script("")
-    store.write(script, {"completed": True})
+    store.write(script, Observed(completed=True))
     store.path(script).write_text(content)
     assert store.read(script) is None
 
@@ -50,7 +58,7 @@ def test_missing_sidecar_is_none(project):
 def test_written_all_or_nothing(project, monkeypatch):
     """An interruption while a sidecar is written leaves the one that was there."""
     script = project.script("")
-    store.write(script, {"completed": True, "run": 1})
+    store.write(script, FIRST)
 
     def interrupted(*paths):
         raise KeyboardInterrupt
@@ -58,18 +66,18 @@ def test_written_all_or_nothing(project, monkeypatch):
     monkeypatch.setattr(os, "replace", interrupted)
     monkeypatch.setattr("pathlib.Path.replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        store.write(script, {"completed": True, "run": 2})
-    assert store.read(script)["run"] == 1
+        store.write(script, Observed(completed=True))
+    assert store.read(script).failures == FIRST.failures
 
 
 def test_same_observation_same_bytes(project):
     """Written twice, a sidecar has the same bytes."""
     script = project.script("")
-    store.write(script, {"b": [1.5, None], "a": "text"})
+    store.write(script, FIRST)
     first = store.path(script).read_bytes()
-    store.write(script, {"b": [1.5, None], "a": "text"})
+    store.write(script, store.read(script))
     assert store.path(script).read_bytes() == first
-    assert json.loads(first)["b"] == [1.5, None]
+    assert json.loads(first)["failures"][0]["message"] == "first"
 
 
 def test_scripts_in_order(project):

@@ -7,6 +7,7 @@ import yaml
 from docutils.core import publish_doctree
 from press import project
 from press.observed import store
+from press.observed.records import Observed
 from press.page import counts, description
 from press.publish import sitemap
 from press.show import book_map
@@ -31,19 +32,19 @@ def test_every_chapter_begins_with_a_sentence(page):
         assert re.search(r"\w[^\n]*[.:?]$", book_map.opening(page.read_text("utf-8")))
 
 
-def test_a_chapter_counts_the_comparisons_it_shows(monkeypatch):
+def test_a_chapter_counts_the_comparisons_it_shows(monkeypatch, comparison):
     """The line names how many comparisons there were, and the worst error of those by hand."""
     script = project.scripts()[0]
-    made = [
-        {"kind": "by hand", "max_abs": 2.5e-16, "name": "w", "line": 3},
-        {"kind": "by hand", "max_abs": 0.0, "name": "b", "line": 3},
-        {"kind": "equality", "max_abs": 1.0, "name": "c", "line": 5},
-    ]
-    monkeypatch.setattr(store, "read", lambda script: {"comparisons": made})
+    made = (
+        comparison("w", max_abs=2.5e-16),
+        comparison("b", max_abs=0.0),
+        comparison("c", "equality", max_abs=1.0),
+    )
+    monkeypatch.setattr(store, "read", lambda script: Observed(completed=True, comparisons=made))
     line = counts.told([script], "front/checks.html#ledger")
     assert '<a href="front/checks.html#ledger">3 comparisons</a>' in line
     assert "2 of a gradient derived by hand, the worst error by hand 2.5e-16." in line
-    monkeypatch.setattr(store, "read", lambda script: {"comparisons": []})
+    monkeypatch.setattr(store, "read", lambda script: Observed(completed=True))
     assert counts.told([script], "#") == ""
 
 

@@ -1,10 +1,13 @@
 """A recorded pass as something to step through: what its HTML says, and cannot say."""
 
+import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 import torch
+from press.observed.records import Drawing, Observed
 from press.show import stepper
 
 import backwardpass
@@ -25,7 +28,7 @@ class Tags(HTMLParser):
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
 
 
-def observed(values=True) -> dict:
+def observed(values=True) -> Observed:
     """A product of three tensors that reaches one leaf along two paths, recorded."""
     x = torch.tensor([[1.0, 2.0, 4.0], [0.5, -1.0, 3.0]], requires_grad=True)
     with backwardpass.record(values=values) as recording:
@@ -33,17 +36,17 @@ def observed(values=True) -> dict:
         graph = backwardpass.trace(y, {"x": x, "y": y})
         y.backward()
     same = graph.match(recording.passes[0].graph)
-    drawing = {
-        "title": "A product",
-        "line": 1,
-        "graph": graph.as_dict(),
-        "recorded": graph.recorded(),
-        "passes": {"0": {str(there): here for here, there in same.items()}},
-    }
-    return {"drawings": [drawing], "passes": [recording.passes[0].as_dict()]}
+    drawing = Drawing(
+        title="A product",
+        line=1,
+        graph=graph,
+        passes={0: {there: here for here, there in same.items()}},
+        recorded=graph.recorded(),
+    )
+    return Observed(completed=True, drawings=(drawing,), passes=tuple(recording.passes))
 
 
-def shown(seen: dict, name="graph/plot_product", again=1) -> str:
+def shown(seen: Observed, name="graph/plot_product", again=1) -> str:
     return stepper.stepper([stepper.view(name, 1, seen, "y = 1", "<svg></svg>")], again)
 
 
@@ -92,8 +95,8 @@ def test_two_drawings_share_a_bar():
 @pytest.mark.parametrize("where", ["label", "name", "source", "error", "title", "freed", "how"])
 def test_names_from_a_script_are_text(where):
     """Whatever a script calls its things, a browser finds no element and no handler in them."""
-    seen = observed()
-    plain = Tags(shown(seen)).found
+    plain = Tags(shown(observed())).found
+    seen = json.loads(json.dumps(observed().as_dict()))
     drawing, ran = seen["drawings"][0], seen["passes"][0]
     for node in [*drawing["graph"]["nodes"], *ran["graph"]["nodes"]]:
         if where in ("label", "name"):
@@ -109,7 +112,7 @@ def test_names_from_a_script_are_text(where):
             step["freed"] = [HOSTILE]
         if where == "how" and step["wrote"]:
             step["wrote"]["how"] = HOSTILE
-    html = shown(seen)
+    html = shown(Observed.from_dict(seen))
     tags = Tags(html)
     assert "alert(1)" in html
     assert tags.found <= plain
@@ -127,5 +130,5 @@ def test_a_long_recording_says_that_it_is_not_listed(monkeypatch):
 def test_a_drawing_nobody_ran_is_left_alone():
     """Without a recorded pass there is the drawing and nothing else."""
     seen = observed()
-    seen["drawings"][0]["passes"] = {}
-    assert shown(seen) == "<svg></svg>"
+    alone = replace(seen, drawings=(replace(seen.drawings[0], passes={}),))
+    assert shown(alone) == "<svg></svg>"

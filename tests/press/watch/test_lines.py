@@ -159,8 +159,8 @@ def test_a_drawing_knows_its_lines(project):
     finally:
         observed = seen.finish(completed=False)
         sys.settrace(before)
-    (drawing,) = observed["drawings"]
-    assert drawing["lines"] == [4, 4, None]
+    (drawing,) = observed.drawings
+    assert drawing.lines == (4, 4, None)
 
 
 @pytest.mark.parametrize(

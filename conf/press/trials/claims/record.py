@@ -4,8 +4,10 @@ import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from press.worlds import World
+if TYPE_CHECKING:  # pages know claims without torch, which worlds import
+    from press.worlds import World
 
 Check = Callable[..., None]
 
@@ -46,7 +48,7 @@ class Control:
 
     statement: str
     check: Check
-    world: World | None = None  # another than that of the claim
+    world: "World | None" = None  # another than that of the claim
 
 
 @dataclass
@@ -54,7 +56,7 @@ class Claim:
     """A claim's falsifier; statement and domain stand in the chapter, under the same id."""
 
     id: str
-    world: World
+    world: "World"
     check: Check
     exceptions: tuple[Exempt, ...] = ()
     controls: list[Control] = field(default_factory=list)
@@ -79,7 +81,7 @@ CLAIMS: dict[str, Claim] = {}
 def claim(
     id: str,
     *,
-    world: World,
+    world: "World",
     exceptions: Sequence[Exempt] = (),
     control: str = "",
     sample: int = 100,
@@ -129,7 +131,7 @@ def claim(
     return declared
 
 
-def control(id: str, statement: str, *, world: World | None = None) -> Callable[[Check], Check]:
+def control(id: str, statement: str, *, world: "World | None" = None) -> Callable[[Check], Check]:
     """Declare the decorated function the falsifier of a stronger statement, which has to fall.
 
     Parameters

@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+from dataclasses import asdict
 from pathlib import Path
 from runpy import run_path
 
@@ -40,7 +41,7 @@ if observed == "observed":
         watched, error = observation.run(Path(script))
         if error is not None:
             raise error
-        return watched["failures"]
+        return [asdict(failure) for failure in watched.failures]
 else:
     sys.meta_path.insert(0, OfThisProject())
 
