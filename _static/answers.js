@@ -1,7 +1,7 @@
 // Compares what a reader types with the answer of an exercise, and says what is wrong with it.
 // conf/press/show/answers.py computes the answers and writes the forms.
-(function () {
-  "use strict";
+(() => {
+  
 
   // --- Reading what was typed -----------------------------------------------------------------
 
@@ -23,7 +23,7 @@
   function plain(text) {
     return text
       .replace(/[⁻]?[⁰¹²³⁴⁵⁶⁷⁸⁹]+/g, (power) =>
-        "**(" + [...power].map((c) => (c === "⁻" ? "-" : SUPERSCRIPTS.indexOf(c))).join("") + ")")
+        `**(${[...power].map((c) => (c === "⁻" ? "-" : SUPERSCRIPTS.indexOf(c))).join("")})`)
       .normalize("NFKC")
       .replace(/[−‐‑‒–—]/g, "-")
       .replace(/[×·⋅∗]/g, "*")
@@ -54,7 +54,7 @@
       const after = text[TOKEN.lastIndex];
       found.push({
         number: number && Number(number.replaceAll("_", "")),
-        name: name && name.toLowerCase(),
+        name: name?.toLowerCase(),
         word: double ?? single,
         mark,
         // A sign that belongs to what follows, as in "2 -1".
@@ -380,7 +380,7 @@
       const n = Math.round(1 / size);
       return (PARTS[n] ?? `1/${n} of`) + sign;
     }
-    return anyRatio && Math.abs(size - 1) > 1e-3 ? `${Number(size.toPrecision(3))} times` + sign : undefined;
+    return anyRatio && Math.abs(size - 1) > 1e-3 ? `${Number(size.toPrecision(3))} times${sign}` : undefined;
   }
 
   // The one number by which all of ``wanted`` were multiplied, if there is one.

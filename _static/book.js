@@ -15,4 +15,6 @@ const sizes = new ResizeObserver((entries) => {
 });
 
 // With its fonts a formula may be wider than without.
-document.fonts.ready.then(() => frames.forEach((frame) => sizes.observe(frame)));
+document.fonts.ready.then(() => {
+  for (const frame of frames) sizes.observe(frame);
+});

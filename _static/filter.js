@@ -1,7 +1,7 @@
 // Gives every table of class bp-filter a field, and the lists of claims one with a choice of
 // verdicts: what lacks one of the words typed is hidden.  Without JavaScript nothing is missing.
-(function () {
-  "use strict";
+(() => {
+  
 
   // For each text, whether it has every word that was typed.
   function matching(texts, typed) {

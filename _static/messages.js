@@ -1,8 +1,8 @@
 // Finds the entry of a pasted message: by the words it shares with each, rare words counting more.
 // A message carries numbers, shapes and names that differ from program to program, so a search for
 // all of its words finds nothing.
-(function () {
-  "use strict";
+(() => {
+  
 
   // What of a pasted text is the message: the lines that name an exception or a warning, and what
   // follows them, without the program's own lines in between.  All of it where no line does.

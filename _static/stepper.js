@@ -1,7 +1,7 @@
 // Steps through recorded passes: shows one item of each list at a time, and points at the drawing.
 // conf/press/show/stepper.py writes the lists; what is shown is what stands there.
-(function () {
-  "use strict";
+(() => {
+  
 
   const WAIT = 1100; // milliseconds between two steps that play by themselves
 
@@ -333,7 +333,9 @@
       const [phase, offset] = this.placeOf(to);
       const name = phase < 0 ? "" : `${this.phases[phase].textContent}, step ${offset + 1}`;
       for (const view of this.views) view.show(phase, offset, name);
-      this.phases.forEach((button, i) => button.setAttribute("aria-current", String(i === phase)));
+      this.phases.forEach((button, i) => {
+        button.setAttribute("aria-current", String(i === phase));
+      });
       this.range.value = String(to);
       this.range.setAttribute("aria-valuetext", name || "not begun");
       this.share.href = `#${this.root.id}:${to}`;

@@ -77,6 +77,7 @@ class Step:
 STEPS = (
     # Settings are read.
     Step("config-inited", hooks.order, 5),  # sphinx-gallery reads its own at 10
+    Step("config-inited", assets.join_styles),  # Sphinx looks for the folder at 800
     Step("config-inited", inventory.write, 700),  # intersphinx reads its mapping at 800
     # Scripts run: sphinx-gallery generates their pages at 500.
     Step("builder-inited", hooks.prepare, 400),  # what is stale is dropped first

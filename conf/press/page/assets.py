@@ -1,12 +1,16 @@
 """Ask for no stylesheet or script that a page does not use, and for none that is out of date.
 
 Extensions add theirs to every page of a book.  What sphinx-gallery and sphinx-exercise write is
-styled in ``_static/book.css``, for light and dark; the others serve markup that few pages have.
+styled in ``_static/css``, for light and dark; the others serve markup that few pages have.
+
+The style is nine files, one for each kind of thing, and pages ask for one: a request costs more
+than the rules of a few kinds that a page does not show.
 """
 
 import hashlib
 
 from sphinx.application import Sphinx
+from sphinx.config import Config
 
 from press import project
 
@@ -28,6 +32,15 @@ NEEDED_BY = {
     "clipboard": 'class="highlight',
     "copybutton": 'class="highlight',
 }
+
+
+def join_styles(app: Sphinx, config: Config) -> None:
+    """Write the files of ``_static/css``, in the order of their names, as one ``book.css``."""
+    joined = "\n".join(path.read_text("utf-8") for path in sorted((STATIC / "css").glob("*.css")))
+    target = project.BUILD / "joined" / "book.css"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_file() or target.read_text("utf-8") != joined:
+        target.write_text(joined, "utf-8")
 
 
 def drop_unused(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:

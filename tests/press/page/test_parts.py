@@ -9,6 +9,7 @@ from docutils import nodes
 from press.page import assets, footer, reading_time
 
 ROOT = Path(__file__).resolve().parents[3]
+STYLES = sorted((ROOT / "_static" / "css").glob("*.css"))
 
 
 def test_foot_names_the_versions():
@@ -68,6 +69,24 @@ def test_assets_of_a_page(asset, body, kept):
     assert bool(context["css_files"]) is kept
 
 
+def test_styles_are_joined_in_the_order_of_their_names(tmp_path, monkeypatch):
+    """A page asks for one style; it is written anew only when one of its files changed."""
+    for name, rule in (("2_later", "b {}\n"), ("1_sooner", "a {}\n")):
+        (tmp_path / "css").mkdir(exist_ok=True)
+        (tmp_path / "css" / f"{name}.css").write_text(rule)
+    monkeypatch.setattr(assets, "STATIC", tmp_path)
+    monkeypatch.setattr(assets.project, "BUILD", tmp_path / "_build")
+    joined = tmp_path / "_build/joined/book.css"
+    assets.join_styles(None, None)
+    assert joined.read_text() == "a {}\n\nb {}\n"
+    written = joined.stat().st_mtime_ns
+    assets.join_styles(None, None)
+    assert joined.stat().st_mtime_ns == written
+    (tmp_path / "css/1_sooner.css").write_text("c {}\n")
+    assets.join_styles(None, None)
+    assert joined.read_text() == "c {}\n\nb {}\n"
+
+
 def test_reading_time_counts_prose_and_code():
     """Prose and code are counted at speeds of their own, and the sum is rounded up."""
     page = nodes.section()
@@ -83,12 +102,13 @@ def test_reading_time_counts_prose_and_code():
     assert reading_time.reading_minutes(page) == 3
 
 
-def test_rules_of_the_stylesheet_are_closed():
+@pytest.mark.parametrize("style_file", STYLES, ids=lambda path: path.name)
+def test_rules_of_a_stylesheet_are_closed(style_file):
     """No rule stands in another: a brace that is missing would switch off all that follows."""
-    style = (ROOT / "_static/book.css").read_text("utf-8")
+    style = style_file.read_text("utf-8")
     depth = 0
     for number, line in enumerate(style.splitlines(), start=1):
         if line and not line.startswith((" ", "}", "*", "/*")) and line.rstrip().endswith("{"):
-            assert depth == 0, f"book.css:{number}: a rule before it is not closed"
+            assert depth == 0, f"{style_file.name}:{number}: a rule before it is not closed"
         depth += line.count("{") - line.count("}")
     assert depth == 0
