@@ -49,7 +49,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def doctest(session: nox.Session) -> None:
-    """Run every example with a prompt: in chapters and in docstrings; -- code leaves chapters out."""
+    """Run every example with a prompt, in chapters and docstrings; -- code leaves chapters out."""
     options = [option for option in session.posargs if option != "code"]
     if options == session.posargs:
         run(session, "-m", "press", "--builder", "doctest")

@@ -181,7 +181,7 @@ def test_sessions_that_are_named_exist(path):
 def test_continuous_integration_runs_what_the_readme_says(session):
     """The README has one command for the session, which ``.ci/run`` finds and runs."""
     run = (ROOT / ".ci/run").read_text("utf-8")
-    assert f'step "$(readme {session})"' in run
+    assert f'step {session} "$(readme {session})"' in run
     (pattern,) = re.findall(r'grep -E "(.+)" README\.md', run)
     pattern = pattern.replace("$1", session).replace("\\$", "$")
     (command,) = re.findall(pattern, (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
