@@ -47,6 +47,8 @@ FAMILIES = {
     "special": "Special functions",
     "sequences": "Sequences and signals",
     "masks": "Reductions under a mask",
+    "grids": "Sampling at places",
+    "networks": "Attention with its projections",
     "layers": "Dropout, bags, segments, unpooling",
     "internals": "Operators inside of others",
     "distances": "Distances",

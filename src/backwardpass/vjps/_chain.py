@@ -7,6 +7,7 @@ ways is summed.
 """
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
@@ -22,6 +23,7 @@ from backwardpass.vjps._registry import RULES, Rule, public_name
 SPELLED = {"rdiv": "__rdiv__"}
 # Called with its arguments exchanged, which its rule does not know.
 EXCHANGED = {"__rpow__", "__rmatmul__"}
+_IN_PLACE = re.compile(r"[a-z]\w*[a-z0-9]_|__i[a-z]+__|__setitem__")
 # What makes a constant of its argument.
 CONSTANT = {"detach", "zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like"}
 
@@ -126,8 +128,14 @@ class _Steps(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        result = func(*args, **kwargs)
         given = {id(v) for v in _flat((args, kwargs)) if isinstance(v, Tensor)}
+        word = func.__name__
+        if given & self.reached and (_IN_PLACE.fullmatch(word) or "out" in kwargs):
+            raise NotImplementedError(
+                f"{word} changes its argument, and a reduction has no step for that; "
+                "write it with the function that returns a new tensor"
+            )
+        result = func(*args, **kwargs)
         fresh = [y for y in _flat(result) if _is_smooth(y) and id(y) not in given]
         if fresh and given & self.reached:
             rule = _rule_of(func)
