@@ -1,7 +1,7 @@
 """Results of trials, kept under keys; read without torch.
 
-A key is made of all that a result depends on: PyTorch's version, the worlds, what tries, and the
-module of falsifiers.
+A key is made of all that a result depends on: PyTorch's version, the worlds, what tries, the
+module of falsifiers, and the package where that module uses it.
 """
 
 import ast
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from press import project
+from press import keys, project
 
 FALSIFIERS = project.REFERENCE / "claims" / "falsifiers"
 SEARCHED = FALSIFIERS.parent / "searched.json"
@@ -77,6 +77,8 @@ def key(module: Path) -> str:
     digest = hashlib.sha256(importlib.metadata.version("torch").encode())
     worlds = project.CONF / "press" / "worlds"
     shared = [*worlds.glob("*.py"), *Path(__file__).parent.glob("*.py")]
+    if "backwardpass" in module.read_text("utf-8"):  # a falsifier of the instruments
+        digest.update(keys.cells().encode())
     for path in [*sorted(shared), *sorted(module.parent.glob("_*.py")), module]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()

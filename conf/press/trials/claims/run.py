@@ -116,7 +116,8 @@ def search(ids: list[str], options: argparse.Namespace) -> int:
     stronger = [control for outcome in outcomes for control in outcome.controls]
     print(
         f"\n{len(outcomes)} claims, {fell} to mend; "
-        f"{sum(c['fell'] for c in stronger)} of {len(stronger)} stronger statements refuted"
+        f"{sum(c['fell'] for c in stronger)} of {len(stronger)} stronger statements refuted; "
+        f"{sum(outcome.seconds for outcome in outcomes):.0f} s of processor time"
     )
     return 1 if fell or wrong or unknown or lost else 0
 
