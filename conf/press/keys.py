@@ -15,7 +15,7 @@ from pathlib import Path
 from press import project
 
 # The press's packages that decide each kind of work.
-OBSERVE = ("project.py", "keys.py", "observed", "watch", "judge", "gallery/hooks.py")
+OBSERVE = ("project.py", "keys.py", "intact.py", "observed", "watch", "judge", "gallery/hooks.py")
 SHOW = ("project.py", "fences.py", "programs.py", "timeline.py", "observed", "show", "page")
 # The rules are checked apart, and no script or cell imports them.
 UNUSED_BY_EXECUTIONS = ("vjps",)

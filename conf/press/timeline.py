@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
 from press import keys
-from press.gallery import crew, hooks, thumbnails
+from press.gallery import crew, executed, hooks, thumbnails
 from press.page import (
     assets,
     code_lines,
@@ -27,6 +27,7 @@ from press.page import (
     reading_time,
     rules,
     solutions,
+    sources,
     terms,
 )
 from press.publish import finished, inventory, readers, side_by_side, sitemap
@@ -87,6 +88,7 @@ STEPS = (
     Step("builder-inited", crew.release, 550),
     Step("builder-inited", hooks.report, 600),
     # Which pages are to be read again, though nobody changed them.
+    Step("env-get-outdated", sources.outdated),
     Step("env-get-outdated", claims.outdated),
     Step("env-get-outdated", claim.examine),
     Step("env-get-outdated", verified.outdated),
@@ -122,6 +124,7 @@ STEPS = (
     Step("doctree-read", terms.link),
     Step("doctree-read", errors.collect),
     Step("doctree-read", docstrings.unmarked),
+    Step("doctree-read", sources.remember, 900),  # all that the page depends on is known
     # What several readers found is put together.
     Step("env-merge-info", claim.merge),
     Step("env-merge-info", errors.merge),
@@ -149,6 +152,7 @@ STEPS = (
     Step("build-finished", mathematics.stop),
     Step("build-finished", sitemap.write),
     Step("build-finished", errors.publish),
+    Step("build-finished", executed.remember),
     Step("build-finished", finished.mark, 999),  # its file proves that the whole build ran
 )
 

@@ -23,6 +23,7 @@ from sphinx.util import logging
 from sphinx_gallery import gen_rst
 
 from press import project
+from press.gallery import executed
 from press.observed import store
 
 logger = logging.getLogger(__name__)
@@ -234,8 +235,15 @@ def ready(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
 
 
 def open_cache(folder: str) -> None:
-    """Make the database of executed cells: of two readers that begin to, one fails."""
+    """Make the database of executed cells: of two readers that begin to, one fails.
+
+    What is kept there and damaged is dropped first.
+    """
     from jupyter_cache import get_cache
+
+    damaged = executed.check(Path(folder))
+    if damaged:
+        logger.info("%s was damaged: what was executed of the cells is executed again", damaged)
 
     get_cache(folder).db.dispose()
 

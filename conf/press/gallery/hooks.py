@@ -18,7 +18,7 @@ from sphinx.config import Config
 from sphinx.util import logging
 from sphinx_gallery import gen_gallery, gen_rst
 
-from press import project
+from press import intact, project
 from press.gallery import crew
 from press.observed import store
 from press.observed.failure import Failure
@@ -56,6 +56,7 @@ def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
         crew.collect_rarely()
     _undate(_generated(script).with_suffix(".zip"))
     store.write(script, observed)
+    intact.remember(_kept(script), _made(script))
 
 
 def figures(block, block_vars: dict, gallery_conf: dict) -> str:
@@ -105,6 +106,12 @@ def prepare(app: Sphinx) -> None:
     """Before the gallery is generated: drop what is stale, so that it is made again."""
     for orphan in project.remove_orphans():
         logger.info("removed %s: its script is gone", orphan.relative_to(project.ROOT))
+    for script in project.scripts():
+        damaged = intact.damaged(_kept(script))
+        if damaged:
+            logger.info("%s was damaged: its script runs again", damaged[0])
+        if damaged is None or damaged:  # ... as it does where nothing says that it is whole
+            store.path(script).unlink(missing_ok=True)
     for script in store.outdated():
         _md5(script).unlink(missing_ok=True)
 
@@ -161,6 +168,21 @@ def _cell_title(block, source: str) -> str:
 
 def _generated(script: Path) -> Path:
     return project.GALLERY / script.relative_to(project.EXAMPLES)
+
+
+def _kept(script: Path) -> Path:
+    """Where the digests of what was made of a script are kept."""
+    return _generated(script).with_suffix(".kept.json")
+
+
+def _made(script: Path) -> list[Path]:
+    """What was made of a script: its page, downloads, observation and pictures."""
+    generated = _generated(script)
+    made = [generated.with_suffix(suffix) for suffix in (".rst", ".py", ".ipynb", ".zip")]
+    pictures = generated.parent.joinpath("images").rglob(f"sphx_glr_{script.stem}_*")
+    own = re.compile(rf"sphx_glr_{re.escape(script.stem)}_(\d+|thumb)\.\w+")
+    made += [path for path in pictures if own.fullmatch(path.name)]
+    return [path for path in [*made, store.path(script)] if path.is_file()]
 
 
 def _md5(script: Path) -> Path:

@@ -26,10 +26,12 @@ from urllib.parse import unquote
 
 import filelock
 
-from press import project
+from press import intact, project
 from press.project import BUILD, CONF, ROOT
 from press.publish import selection
 
+# What a stage was when its build had ended well.
+KEPT = "kept.json"
 # A warning as Sphinx writes it to a file: place, level, text over one or more lines, type.
 WARNING = re.compile(r"^(?:(?P<place>\S[^\n]*?): )?(?:WARNING|ERROR|CRITICAL|SEVERE): ", re.M)
 PLACE = re.compile(r"(?P<path>[^:\n]+\.(?:py|md|rst|yml))(?::(?P<line>\d+))?")
@@ -146,7 +148,11 @@ def _discard_what_cannot_be_trusted(stage: Path) -> None:
         known = json.loads(sources.read_text("utf-8"))
     except (OSError, ValueError):
         known = None  # the last build failed, or was interrupted, or there was none
-    if known is None or not all((ROOT / path).is_file() for path in known):
+    lost = known is None or not all((ROOT / path).is_file() for path in known)
+    damaged = None if lost else intact.damaged(stage / KEPT)
+    if damaged:
+        print(f"{damaged[0]} was damaged after the last build: every page is made again.")
+    if lost or damaged is None or damaged:
         shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True, exist_ok=True)
     for said in (sources, stage / "finished", stage / "warnings.txt"):
@@ -170,6 +176,8 @@ def _run_sphinx(stage: Path, options: argparse.Namespace, only: Path | None) -> 
         # The debugger inside a kernel cannot work with frozen modules, and says so on stderr.
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "JUPYTER_PLATFORM_DIRS": "1",
+        # Sets are walked through in one order: what PyTorch's tests draw from them is one thing.
+        "PYTHONHASHSEED": "0",
     }
     (BUILD / "html").parent.mkdir(parents=True, exist_ok=True)
     process = subprocess.Popen(
@@ -278,6 +286,8 @@ def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, second
     sources += [path for path in (ROOT / "_static").rglob("*") if path.is_file()]
     listed = sorted(path.relative_to(ROOT).as_posix() for path in sources)
     (stage / "sources.json").write_text(json.dumps(listed), "utf-8")
+    kept = [path for part in ("pages", "doctrees") for path in (stage / part).rglob("*")]
+    intact.remember(stage / KEPT, (path for path in kept if path.is_file()))
     where = stage / "pages"
     if options.builder == "html" and only is None:
         where = _publish(stage / "pages")

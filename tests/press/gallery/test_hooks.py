@@ -4,6 +4,7 @@ import types
 import zipfile
 
 import pytest
+from press import intact
 from press import project as places
 from press.gallery import hooks
 from press.observed import store
@@ -46,8 +47,24 @@ def test_only_success_is_kept(project, observed, current):
     mark = project.write("book/gallery/part/plot_x.py.md5", "0")
     if observed is not None:
         store.write(script, observed)
+        intact.remember(hooks._kept(script), hooks._made(script))
     hooks.prepare(None)
     assert mark.exists() is current
+
+
+@pytest.mark.parametrize("suffix", [".rst", ".zip", ".observed.json", ".kept.json"])
+def test_what_is_not_whole_is_made_again(project, suffix):
+    """A script runs again when a file that was made of it is not what it was."""
+    script = project.script("", "part/plot_x")
+    for made in (".py.md5", ".rst", ".zip"):
+        project.write(f"book/gallery/part/plot_x{made}", "whole")
+    store.write(script, {"completed": True, "failures": []})
+    intact.remember(hooks._kept(script), hooks._made(script))
+    hooks.prepare(None)
+    assert store.outdated() == []
+    project.write(f"book/gallery/part/plot_x{suffix}", "cut")
+    hooks.prepare(None)
+    assert store.outdated() == [script]
 
 
 @pytest.mark.parametrize(
