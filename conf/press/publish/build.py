@@ -22,13 +22,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
 
 import filelock
 
 from press import intact, project
 from press.project import BUILD, CONF, ROOT
-from press.publish import selection
+from press.publish import publication, selection
 
 # What a stage was when its build had ended well.
 KEPT = "kept.json"
@@ -159,7 +158,7 @@ def _discard_what_cannot_be_trusted(stage: Path) -> None:
         said.unlink(missing_ok=True)
     published, old = BUILD / "html", BUILD / "html.old"
     if old.exists() and not published.exists():
-        old.rename(published)  # interrupted between the two renames of _publish
+        old.rename(published)  # interrupted between the two renames of a publication
 
 
 def _run_sphinx(stage: Path, options: argparse.Namespace, only: Path | None) -> int:
@@ -290,7 +289,7 @@ def _succeed(stage: Path, options: argparse.Namespace, only: Path | None, second
     intact.remember(stage / KEPT, (path for path in kept if path.is_file()))
     where = stage / "pages"
     if options.builder == "html" and only is None:
-        where = _publish(stage / "pages")
+        where = publication.publish(stage / "pages")
     print(f"\n{(stage / 'finished').read_text('utf-8')}; {seconds:.0f} s")
     if options.builder != "html":
         print(f"Nothing to report from {options.builder}.")
@@ -327,31 +326,6 @@ def _fail(
             print(f"  nox -s docs -- {path}")
     elif problems:
         print("To see it again:\n  nox -s docs")
-
-
-def _publish(staged: Path) -> Path:
-    """Replace the published book by the staged one, all of it at once."""
-    published, new, old = BUILD / "html", BUILD / "html.new", BUILD / "html.old"
-    for leftover in (new, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    shutil.copytree(staged, new, ignore=shutil.ignore_patterns(".buildinfo", ".doctrees"))
-    _sweep(new)
-    if published.exists():
-        published.rename(old)
-    new.rename(published)
-    shutil.rmtree(old, ignore_errors=True)
-    return published
-
-
-def _sweep(pages: Path) -> None:
-    """Remove the images and downloads that no page names any more: Sphinx only adds to them."""
-    text = "\n".join(page.read_text("utf-8") for page in pages.rglob("*.html"))
-    found = re.findall(r"""\b_(?:images|downloads)/([^"'?#,\s]+)""", text)
-    named = {unquote(name) for name in found}
-    for folder in (pages / "_images", pages / "_downloads"):
-        for path in folder.rglob("*"):
-            if path.is_file() and path.relative_to(folder).as_posix() not in named:
-                path.unlink()
 
 
 if __name__ == "__main__":

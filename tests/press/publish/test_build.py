@@ -171,37 +171,6 @@ def test_interrupted_publication_is_undone(root, stage):
     assert (root / "_build/html/index.html").read_text() == "old"
 
 
-def test_publication_replaces_everything(root):
-    """Nothing of the old book is left, nothing of Sphinx's bookkeeping is published."""
-    write(root, "_build/html/gone.html", "old")
-    write(root, "_build/html.new/half.html", "left by an interruption")
-    for path in ("index.html", "deep/page.html", ".buildinfo"):
-        write(root, f"_build/stage/pages/{path}", "new")
-    assert build._publish(root / "_build/stage/pages") == root / "_build/html"
-    assert files(root / "_build") == {
-        "html/index.html",
-        "html/deep/page.html",
-        "stage/pages/index.html",
-        "stage/pages/deep/page.html",
-        "stage/pages/.buildinfo",
-    }
-
-
-def test_images_that_no_page_names_are_swept(root):
-    """Images and downloads are published if a page names them, in whatever attribute."""
-    pages = root / "pages"
-    html = '<img src="_images/a.png" srcset="_images/b.png, _images/c%20d.png 2x">'
-    write(pages, "index.html", html)
-    html = '<a href="../_downloads/12ab/x.py?v=1#top"><img src="../_images/e.svg">'
-    write(pages, "deep/page.html", html)
-    kept = {f"_images/{name}" for name in ("a.png", "b.png", "c d.png", "e.svg")}
-    kept.add("_downloads/12ab/x.py")
-    for path in [*kept, "_images/old.png", "_downloads/34cd/y.py", "_static/unnamed.css"]:
-        write(pages, path)
-    build._sweep(pages)
-    assert files(pages) == kept | {"index.html", "deep/page.html", "_static/unnamed.css"}
-
-
 def test_page_that_is_neither(root, capsys):
     """A wrong path is answered at once, with what can be given."""
     assert build.main(["book/nowhere.md"]) == 2
