@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backwardpass.explain.watch import Watch, watch
     from backwardpass.explain.why import why_no_grad
     from backwardpass.graph import BackwardPass, Graph
+    from backwardpass.read.abilities import Ability, abilities
     from backwardpass.read.modules import modules
     from backwardpass.read.trace import trace
     from backwardpass.recording.recorder import Recording, record
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from backwardpass.show.table import Row, Table
 
 __all__ = [
+    "Ability",
     "Answer",
     "BackwardPass",
     "Edge",
@@ -52,6 +54,7 @@ __all__ = [
     "TensorMeta",
     "Watch",
     "Written",
+    "abilities",
     "modules",
     "record",
     "trace",
@@ -62,6 +65,7 @@ __all__ = [
 # Where each name is defined. A name is looked up when it is first asked for, so that what shows
 # a graph that was kept as JSON needs no torch.
 _HOMES = {
+    "Ability": "read.abilities",
     "Answer": "explain.answer",
     "BackwardPass": "graph",
     "Edge": "data.graph",
@@ -79,6 +83,7 @@ _HOMES = {
     "TensorMeta": "data.graph",
     "Watch": "explain.watch",
     "Written": "data.passes",
+    "abilities": "read.abilities",
     "modules": "read.modules",
     "record": "recording.recorder",
     "trace": "read.trace",

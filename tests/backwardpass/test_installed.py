@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from backwardpass.read.needed import OLDEST
+
 ROOT = Path(__file__).resolve().parents[2]
 USE = """
 import sys, torch, backwardpass
@@ -86,7 +88,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert modules == here
     (metadata,) = [name for name in held.namelist() if name.endswith("METADATA")]
     required = re.findall(r"^Requires-Dist: (.*)$", held.read(metadata).decode(), re.MULTILINE)
-    assert [line for line in required if "extra ==" not in line] == ["torch>=2.13"]
+    assert [line for line in required if "extra ==" not in line] == [f"torch>={OLDEST}"]
     assert all("pygraphviz>=2" in line for line in required if "extra ==" in line)
 
 

@@ -71,7 +71,9 @@ def own() -> set[str]:
 # name, for the rules, which use no instrument.
 ALLOWED = {
     "read/caller.py": {"_getframe"},
-    "explain/watch.py": {"_getframe"},
+    "explain/forwards.py": {"_getframe"},
+    # Asked before anything else can be: without it nothing is read.
+    "read/needed.py": {"_C"},
     "vjps/_chain.py": {"_pytree"},
 }
 
@@ -103,12 +105,23 @@ def test_a_private_name_is_seen(line, name, own):
     assert name in private(line, own)
 
 
+def test_how_many_private_names_are_used():
+    """The one module that touches them touches few: 26 uses of 19 names, once 35 of 22."""
+    used = private((PACKAGE / HOME).read_text("utf-8"), set())
+    names = sorted(set(used))
+    print(len(used), "uses of", len(names), "private names:", *names)
+    assert (len(used), len(names)) == (26, 19)
+
+
 def test_this_version_has_every_name():
-    """What the package needs of PyTorch is there, in the version the book is built with."""
-    assert pytorch.missing() == []
+    """What the package would like of PyTorch is there, from that of the book on."""
+    if torch.__version__ < (2, 13):
+        pytest.skip("on older versions abilities() says what is not there")
+    assert pytorch.lacking() == frozenset()
 
 
 def test_a_name_that_is_gone_is_named(monkeypatch):
     """Where a version lacks a function, its name is listed."""
+    before = pytorch.lacking()
     monkeypatch.delattr(torch.autograd, "_get_sequence_nr")
-    assert pytorch.missing() == ["_get_sequence_nr"]
+    assert pytorch.lacking() - before == {"torch.autograd._get_sequence_nr"}

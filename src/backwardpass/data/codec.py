@@ -30,8 +30,8 @@ A step:
 - ``node``: an index into the pass's graph;
 - ``cotangents``: each like an entry of ``outputs``, or null where nothing arrived;
 - ``norms``, ``values``, ``freed``, ``wrote``: only in a pass recorded with ``values=True``.
-  ``wrote`` is null or has ``how``, ``tensor`` (like an entry of ``outputs``, or null) and
-  ``taken_over``.
+  ``freed`` is null where PyTorch does not let it be seen; ``wrote`` is null or has ``how``,
+  ``tensor`` (like an entry of ``outputs``, or null) and ``taken_over``.
 
 A complex number is a list of two numbers, and what is no finite number is one of the strings "nan",
 "inf" and "-inf", so that the text is JSON in the strict sense. A reader has to pass over keys it
@@ -208,7 +208,7 @@ def step_as_dict(step: Step) -> dict[str, Any]:
         "node": step.node,
         "cotangents": [meta_as_dict(meta) for meta in step.cotangents],
     }
-    if step.norms is None or step.values is None or step.freed is None:
+    if step.norms is None or step.values is None:
         return data
     wrote = step.wrote and {
         "how": step.wrote.how,
@@ -218,7 +218,8 @@ def step_as_dict(step: Step) -> dict[str, Any]:
     }
     values = [_values_as_data(few) for few in step.values]
     norms = [number_as_data(norm) for norm in step.norms]
-    return data | {"norms": norms, "values": values, "freed": list(step.freed), "wrote": wrote}
+    freed = None if step.freed is None else list(step.freed)
+    return data | {"norms": norms, "values": values, "freed": freed, "wrote": wrote}
 
 
 def step_from_dict(data: Mapping[str, Any]) -> Step:
@@ -231,7 +232,7 @@ def step_from_dict(data: Mapping[str, Any]) -> Step:
         step,
         norms=tuple(number_from_data(norm) for norm in data["norms"]),
         values=tuple(map(_values_from_data, data["values"])),
-        freed=tuple(data["freed"]),
+        freed=None if data["freed"] is None else tuple(data["freed"]),
         wrote=wrote
         and Written(
             wrote["how"],

@@ -5,7 +5,15 @@ from typing import Any, Literal
 
 Kind = Literal["operation", "accumulate", "function", "checkpoint", "compiled", "copy", "identity"]
 Role = Literal[
-    "parameter", "input", "result", "number", "packed", "checkpoint", "attribute", "freed"
+    "parameter",
+    "input",
+    "result",
+    "number",
+    "packed",
+    "checkpoint",
+    "attribute",
+    "freed",
+    "unknown",
 ]
 
 
@@ -64,7 +72,9 @@ class Saved:
         :class:`torch.nn.Parameter`, or a view of one), ``"input"`` (any other tensor the operation
         was given), ``"result"`` (made by the operation itself), ``"number"``, ``"packed"`` (by a
         hook), ``"checkpoint"`` (not kept, computed again), ``"attribute"`` (set on the `ctx` of a
-        Python function, so no backward pass releases it) or ``"freed"``.
+        Python function, so no backward pass releases it), ``"freed"``, or ``"unknown"``: PyTorch
+        does not let it be seen, and the field may as well be empty or freed; see
+        :func:`abilities`.
 
     Examples
     --------

@@ -60,7 +60,8 @@ class Step:
     values
         The numbers of each cotangent of at most 8 elements, row by row; ``None`` for a larger one.
     freed
-        Fields of the saved tensors that the node let go of, after it ran and before the next one.
+        Fields of the saved tensors that the node let go of, after it ran and before the next one;
+        ``None`` where PyTorch does not let them be seen.
     wrote
         What an AccumulateGrad node did; ``None`` for other nodes.
 

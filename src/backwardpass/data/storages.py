@@ -50,11 +50,19 @@ def saved_bytes(graph: GraphData) -> int:
     What is freed, and what a pack hook keeps out of sight, is not counted; :meth:`memory` has
     the nodes one by one, and the leaves.
 
+    Raises
+    ------
+    ValueError
+        If the graph was read where PyTorch shows no saved tensor; see :func:`abilities`.
+
+    Examples
+    --------
     >>> import torch, backwardpass
     >>> x = torch.ones(10, dtype=torch.float64, requires_grad=True)
     >>> backwardpass.trace((x * x).sum()).saved_bytes  # x, saved twice, kept once
     80
     """
+    _check_seen(graph, "saved_bytes")
     found: dict[Storage, int] = {}
     for node in graph.nodes:
         found |= sizes(node, node.saved)
@@ -70,7 +78,8 @@ def kept_bytes(seen: PassData) -> tuple[int, ...]:
     Raises
     ------
     ValueError
-        If the pass was recorded without ``values=True``.
+        If the pass was recorded without ``values=True``, or where PyTorch shows no saved tensor;
+        see :func:`abilities`.
 
     Examples
     --------
@@ -81,6 +90,7 @@ def kept_bytes(seen: PassData) -> tuple[int, ...]:
     >>> recording.passes[0].kept_bytes()  # after sum, sin, exp, AccumulateGrad
     (80, 80, 0, 0)
     """
+    _check_seen(seen.graph, "kept_bytes()")
     parameters = of_parameters(seen.graph)
     place: dict[tuple[int, str], Storage] = {}
     holders: dict[Storage, int] = {}
@@ -105,3 +115,15 @@ def kept_bytes(seen: PassData) -> tuple[int, ...]:
             kept -= size[key] if holders[key] == 0 else 0
         after.append(kept)
     return tuple(after)
+
+
+def _check_seen(graph: GraphData, what: str) -> None:
+    """Raise `ValueError` where the sizes of saved tensors are not known at all."""
+    unseen = sum(saved.role == "unknown" for node in graph.nodes for saved in node.saved)
+    if unseen:
+        raise ValueError(
+            f"{what} needs a graph whose saved tensors were seen;\n"
+            f"got one that was read with {unseen} of them out of sight.\n"
+            "backwardpass.abilities()['saved tensors'] says what the PyTorch that read it lacks; "
+            "memory() counts the leaves, and how many sizes are unknown."
+        )

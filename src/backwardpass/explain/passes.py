@@ -24,7 +24,16 @@ def after_passes(
 ) -> Answer:
     """Answer from recorded passes about the node `here`, which a tensor's gradient arrives at."""
     if not recording.passes:
-        freed = any(saved.freed for node in graph.nodes for saved in node.saved)
+        saved = [saved for node in graph.nodes for saved in node.saved]
+        freed = any(one.freed for one in saved)
+        if not freed and any(one.role == "unknown" for one in saved):
+            return Answer(
+                "backward not run",
+                "No backward pass started inside the recorded block.",
+                change="Call loss.backward() after the forward pass.",
+                next=f"{RECORD}, if a pass outside of the block has run: it cannot be seen with "
+                "this PyTorch",
+            )
         return Answer(
             "backward not run",
             "No backward pass started inside the recorded block.",

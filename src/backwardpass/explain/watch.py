@@ -7,7 +7,6 @@ reference, so that none lives longer for being watched.
 """
 
 import inspect
-import sys
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,14 +17,12 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from backwardpass.explain.forwards import Forwards
 from backwardpass.explain.place import Place, place_of
 from backwardpass.read import pytorch
 from backwardpass.read.caller import frame_outside
 from backwardpass.read.pytorch import storage_of
 
-# Since 2.14 `apply` itself is a builtin, which has no code to ask; the file of its class has always
-# been this one.
-_APPLY = sys.modules[torch.autograd.Function.__module__].__file__
 # What takes a value out of PyTorch, where nothing is recorded.
 LEAVING = {
     "item": "item()",
@@ -85,6 +82,7 @@ class Watch:
         self._on_storage: dict[int, tuple[weakref.ref, int]] = {}
         self._off: Place | None = None
         self._mode: _Mode | None = None
+        self._forwards = Forwards()
 
     def __repr__(self) -> str:
         return f"Watch({len(self._notes)} note{'' if len(self._notes) == 1 else 's'})"
@@ -207,7 +205,7 @@ class _Mode(TorchFunctionMode):
     ) -> None:
         frame, recording = frame_outside(), torch.is_grad_enabled()
         place, names = place_of(frame), _names_of(leaves, frame)
-        inside = None if recording or not given else _function_around()
+        inside = None if recording or not given else self._watch._forwards.around()
         for tensor in made:
             note = Note(
                 name,
@@ -284,14 +282,3 @@ def _names_of(tensors: list[torch.Tensor], frame: FrameType | None) -> tuple[str
         return ()
     wanted = {id(tensor) for tensor in tensors}
     return tuple(name for name, value in frame.f_locals.items() if id(value) in wanted)
-
-
-def _function_around() -> str | None:
-    """Name the autograd.Function inside whose forward this is called: apply() calls it."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        code = frame.f_code
-        if code.co_name == "apply" and code.co_filename == _APPLY:
-            return frame.f_locals["cls"].__name__
-        frame = frame.f_back
-    return None

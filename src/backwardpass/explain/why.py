@@ -248,6 +248,9 @@ def _reached(graph: GraphData) -> Answer:
     if any(one.freed for one in saved):
         fact = "a backward pass has run over this graph and freed what it had saved"
         because = "A pass has run: it did not write to this tensor, or what it wrote was cleared."
+    elif any(one.role == "unknown" for one in saved):
+        fact = "whether a backward pass has freed this graph cannot be seen with this PyTorch"
+        because = "backward() has not run, or what it wrote was cleared."
     else:
         fact = "no backward pass has freed anything of this graph"
         because = (

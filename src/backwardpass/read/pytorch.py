@@ -1,17 +1,15 @@
 """Everything this package asks of PyTorch that PyTorch does not document.
 
-No other module names a private name of PyTorch. Each function says which names it reads and on
-which versions they are known; :func:`missing` says which of them the version at hand has not.
+No other module names a private name of PyTorch. Each function says which names it reads, what it
+does on a version that has them not, and where nothing can be done the caller is told so: `None`,
+or no answer, and never a guess. :mod:`backwardpass.read.abilities` tells users which of that is so.
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
-from torch.utils._pytree import tree_leaves
-from torch.utils.checkpoint import _Holder
 
 ACCUMULATE = "torch::autograd::AccumulateGrad"
 # What an overriding mode is told of these: the switch that `torch.no_grad` and its like turn, and
@@ -19,32 +17,44 @@ ACCUMULATE = "torch::autograd::AccumulateGrad"
 SWITCH = "_set_grad_enabled"
 NO_VALUE = {"grad", "_grad", "_base", "grad_fn"}
 
-__all__ = ["tree_leaves"]
 
+def a_node() -> Any:
+    """Make a node that has saved something, outside every mode; what is asked of it holds for all.
 
-def missing() -> list[str]:
-    """List the private names that this version of PyTorch lacks; on 2.13 to 2.15 none.
-
-    A node's own are asked for of one node, made for it outside every mode.
+    `None` where this PyTorch records nothing.
     """
-    with torch.enable_grad(), unseen(), undispatched():
-        node = torch.ones((), requires_grad=True, device="cpu").exp().grad_fn
-    asked = [
-        (torch._C, "DisableTorchFunction"),
-        (torch._C, "_FunctionBase"),
-        (torch._C, "_get_dispatch_mode"),
-        (torch._C._functorch, "is_functorch_wrapped_tensor"),
-        (torch.autograd, "_engine_run_backward"),
-        (torch.autograd, "_get_sequence_nr"),
-        (node, "_sequence_nr"),
-        (node, "_input_metadata"),
-        (node, "_raw_saved_result"),
-        (torch.Tensor, "_is_view"),
-        (torch.Tensor, "_base"),
-        (torch.Tensor, "_cdata"),
-        (torch.Tensor, "_version"),
-    ]
-    return [name for place, name in asked if not hasattr(place, name)]
+    with torch.inference_mode(False), torch.enable_grad(), unseen(), undispatched():
+        return torch.ones((), requires_grad=True, device="cpu").exp().grad_fn
+
+
+def lacking() -> frozenset[str]:
+    """List the private names that this version of PyTorch lacks; on 2.13 to 2.15 none."""
+    node = a_node()
+    asked: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
+        "torch._C.": (lambda: torch._C, ("DisableTorchFunction", "_get_dispatch_mode")),
+        "torch.autograd.": (lambda: torch.autograd, ("_engine_run_backward", "_get_sequence_nr")),
+        "torch.utils._python_dispatch.": (
+            lambda: torch.utils._python_dispatch,
+            ("_disable_current_modes",),
+        ),
+        "torch.utils._pytree.": (lambda: torch.utils._pytree, ("tree_leaves",)),
+        "Node.": (lambda: node, ("_sequence_nr", "_input_metadata", "_raw_saved_result")),
+        # Of its class: one object lies in the memory of its node.
+        "SavedTensor.": (
+            lambda: type(node._raw_saved_result),
+            ("data", "unpack", "unpack_hook"),
+        ),
+        "Tensor.": (lambda: torch.Tensor, ("_base", "_version")),
+        "UntypedStorage.": (lambda: torch.UntypedStorage(0), ("_cdata",)),
+    }
+    gone = set()
+    for place, (get, names) in asked.items():
+        try:
+            held = get()
+        except (AttributeError, ImportError):
+            held = None
+        gone |= {place + name for name in names if not hasattr(held, name)}
+    return frozenset(gone)
 
 
 # Looking without being seen.
@@ -53,7 +63,7 @@ def missing() -> list[str]:
 def unseen() -> AbstractContextManager[Any]:
     """Keep modes and subclasses from taking a look at a tensor for a use of it.
 
-    Reads ``torch._C.DisableTorchFunction``; in every version since 1.5.
+    Reads ``torch._C.DisableTorchFunction``; in every version since 1.5, and needed.
     """
     return torch._C.DisableTorchFunction()
 
@@ -61,25 +71,37 @@ def unseen() -> AbstractContextManager[Any]:
 def undispatched() -> AbstractContextManager[Any]:
     """Keep every dispatch mode from seeing what is computed inside.
 
-    Reads ``torch.utils._python_dispatch._disable_current_modes``; known on 2.13 to 2.15.
+    Reads ``torch.utils._python_dispatch._disable_current_modes``; without it they see it.
     """
-    return _disable_current_modes()
+    return nullcontext() if _disable_modes is None else _disable_modes()
+
+
+try:
+    from torch.utils._python_dispatch import _disable_current_modes as _disable_modes
+except ImportError:
+    _disable_modes = None  # type: ignore[assignment]
 
 
 def is_symbolic() -> bool:
     """Whether a pass is run to be written down, on tensors of symbolic sizes with no values.
 
-    Reads ``torch._C._get_dispatch_mode`` and its key ``FAKE``; known on 2.13 to 2.15.
+    Reads ``torch._C._get_dispatch_mode`` and its key ``FAKE``; without them it is what
+    :func:`torch.compiler.is_compiling` says.
     """
-    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+    try:
+        mode = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+    except AttributeError:
+        return torch.compiler.is_compiling()
+    return mode is not None
 
 
 def is_transformed(tensor: torch.Tensor) -> bool:
     """Whether a tensor lies inside a transform of ``torch.func``.
 
-    Reads ``torch._C._functorch.is_functorch_wrapped_tensor``; known on 2.13 to 2.15.
+    Asks :func:`torch.func.debug_unwrap`, which is public; where there is none, no tensor does.
     """
-    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    unwrap = getattr(torch.func, "debug_unwrap", None)
+    return unwrap is not None and unwrap(tensor) is not tensor
 
 
 # Nodes.
@@ -88,8 +110,8 @@ def is_transformed(tensor: torch.Tensor) -> bool:
 def sequence_number(node: Any) -> int:
     """Give the number a node was counted by as its thread recorded it.
 
-    Reads ``Node._sequence_nr``; in every version since 2.1. Nodes of other engines answer to it
-    too, as :func:`backwardpass.trace` asks of them.
+    Reads ``Node._sequence_nr``; in every version since 2.1, and needed. Nodes of other engines
+    answer to it too, as :func:`backwardpass.trace` asks of them.
     """
     return node._sequence_nr()
 
@@ -97,27 +119,30 @@ def sequence_number(node: Any) -> int:
 def next_sequence_number() -> int:
     """Give the number that the next node of this thread will have.
 
-    Reads ``torch.autograd._get_sequence_nr``; known on 2.13 to 2.15.
+    Reads ``torch.autograd._get_sequence_nr``; without it a node is made, and its number read.
     """
-    return torch.autograd._get_sequence_nr()
+    try:
+        return torch.autograd._get_sequence_nr()
+    except AttributeError:
+        return sequence_number(a_node()) + 1
 
 
 def outputs(node: Any) -> Any:
     """Give shape, dtype and device of each output of a node's forward operation.
 
     Reads ``Node._input_metadata``, called so since a backward takes as inputs what the forward gave
-    out; known on 2.13 to 2.15. Of an entry ``shape``, ``dtype``, ``device`` and
+    out; without it there is no answer. Of an entry ``shape``, ``dtype``, ``device`` and
     ``is_nested_tensor`` are read.
     """
-    return node._input_metadata
+    return getattr(node, "_input_metadata", ())
 
 
 def is_python_function(node: Any) -> bool:
     """Whether a node belongs to a :class:`torch.autograd.Function`.
 
-    Reads ``torch._C._FunctionBase``; in every version since 1.0.
+    Its class derives from one that :mod:`torch.autograd.function` makes public.
     """
-    return isinstance(node, torch._C._FunctionBase)
+    return isinstance(node, torch.autograd.function.BackwardCFunction)
 
 
 def function_of(node: Any) -> type | None:
@@ -136,19 +161,20 @@ def is_checkpoint(node: Any) -> bool:
 def is_compiled(node: Any) -> bool:
     """Whether a Python node was made by :func:`torch.compile`, by its name and function's module.
 
-    The name ``CompiledFunctionBackward`` and the package ``torch._functorch`` are known on 2.13 to
-    2.15.
+    The name ``CompiledFunctionBackward`` and the package ``torch._functorch`` are known on 2.6 to
+    2.15; under other names it would be called a function.
     """
     made_by = getattr(function_of(node), "__module__", "")
     return node.name() == "CompiledFunctionBackward" and made_by.startswith("torch._functorch")
 
 
-def viewed_sizes(node: Any) -> tuple[int, ...]:
+def viewed_sizes(node: Any) -> tuple[int, ...] | None:
     """Give the sizes of what a ``ViewBackward0`` node made a view of.
 
-    Reads ``_saved_self_sym_sizes``, numbers and no saved tensor; known on 2.13 to 2.15.
+    Reads ``_saved_self_sym_sizes``, numbers and no saved tensor; without them there is no answer.
     """
-    return tuple(node._saved_self_sym_sizes)
+    sizes = getattr(node, "_saved_self_sym_sizes", None)
+    return None if sizes is None else tuple(sizes)
 
 
 # What nodes have saved.
@@ -157,9 +183,9 @@ def viewed_sizes(node: Any) -> tuple[int, ...]:
 def saved_fields(node: Any) -> list[str]:
     """List what a node's class can save, by name.
 
-    Reads which attributes begin with ``_raw_saved_``; known on 2.13 to 2.15. The ``_saved_`` ones
-    beside them unpack, and unpacking runs the user's hook, which in a checkpointed graph runs the
-    forward pass again.
+    Reads which attributes begin with ``_raw_saved_``; in every version since 1.9. The ``_saved_``
+    ones beside them unpack, and unpacking runs the user's hook, which in a checkpointed graph runs
+    the forward pass again.
     """
     prefix = "_raw_saved_"
     return [name.removeprefix(prefix) for name in dir(type(node)) if name.startswith(prefix)]
@@ -168,7 +194,7 @@ def saved_fields(node: Any) -> list[str]:
 def saved_in(node: Any, field: str) -> Any:
     """Give what a node saved under a name, packed: one SavedTensor, or several.
 
-    Reads ``_raw_saved_...``; known on 2.13 to 2.15.
+    Reads ``_raw_saved_...``; in every version since 1.9.
 
     Raises
     ------
@@ -178,18 +204,28 @@ def saved_in(node: Any, field: str) -> Any:
     return getattr(node, f"_raw_saved_{field}")
 
 
-def packed(saved: Any) -> Any:
-    """Give what a SavedTensor holds: a tensor, what a pack hook returned, or `None`.
+def is_sealed(saved: Any) -> bool:
+    """Whether what a SavedTensor holds can be had only by unpacking, which may run a user's hook.
 
-    Reads ``SavedTensor.data``; known on 2.13 to 2.15.
+    Asks for ``data``, ``unpack`` and ``unpack_hook``, which the SavedTensor of older versions has
+    not. Asking for a name that is not there runs nothing.
+    """
+    kind = type(saved)
+    return not all(hasattr(kind, name) for name in ("data", "unpack", "unpack_hook"))
+
+
+def packed(saved: Any) -> Any:
+    """Give what a SavedTensor that is not sealed holds.
+
+    That is a tensor, what a pack hook returned, or `None`. Reads ``SavedTensor.data``.
     """
     return saved.data
 
 
 def has_hook(saved: Any) -> bool:
-    """Whether a pack hook made what a SavedTensor holds.
+    """Whether a pack hook made what a SavedTensor that is not sealed holds.
 
-    Reads ``SavedTensor.unpack_hook``; known on 2.13 to 2.15.
+    Reads ``SavedTensor.unpack_hook``.
     """
     return saved.unpack_hook is not None
 
@@ -198,7 +234,7 @@ def refusal(saved: Any) -> str | None:
     """Give the message with which a SavedTensor without hook refuses to be unpacked, if it does.
 
     It does once it is freed, and where it is the node's own output and is asked for without the
-    node. Calls ``SavedTensor.unpack``; known on 2.13 to 2.15.
+    node. Calls ``SavedTensor.unpack``, of one that is not sealed.
     """
     try:
         saved.unpack()
@@ -210,9 +246,9 @@ def refusal(saved: Any) -> str | None:
 def is_recomputed(data: Any) -> bool:
     """Whether a packed value is the place that a checkpoint keeps for a tensor it computes again.
 
-    Reads ``torch.utils.checkpoint._Holder``; known on 2.13 to 2.15.
+    Its class, whatever its name, is one of the module of checkpoints.
     """
-    return isinstance(data, _Holder)
+    return type(data).__module__ == "torch.utils.checkpoint"
 
 
 # Tensors.
@@ -232,23 +268,24 @@ def storage_of(tensor: torch.Tensor) -> int | None:
 
 
 def is_view(tensor: torch.Tensor) -> bool:
-    """Whether autograd knows a tensor as a view of another; reads ``Tensor._is_view``."""
-    return tensor._is_view()
+    """Whether autograd knows a tensor as a view of another."""
+    return whole(tensor) is not tensor
 
 
 def whole(tensor: torch.Tensor) -> torch.Tensor:
     """Give what a tensor is a view of, or itself; reads ``Tensor._base``."""
-    return tensor._base if tensor._is_view() and tensor._base is not None else tensor
+    base = tensor._base
+    return tensor if base is None else base
 
 
 def state(tensor: torch.Tensor | None) -> tuple[int | None, int | None]:
     """Tell a tensor apart from another one, and from itself after an in-place operation.
 
-    Reads ``Tensor._cdata`` and ``Tensor._version``; in every version since 0.4.
+    While it lives a tensor is one object in Python. Reads ``Tensor._version``, in every version.
     """
     if tensor is None:
         return None, None
-    return tensor._cdata, None if tensor.is_inference() else tensor._version
+    return id(tensor), None if tensor.is_inference() else tensor._version
 
 
 def parts(tensor: torch.Tensor) -> list[torch.Tensor]:
@@ -272,11 +309,45 @@ def engine() -> Callable[..., Any]:
     """Give the function through which every backward pass starts.
 
     Reads ``torch.autograd._engine_run_backward``, called with the outputs, their gradients,
-    ``retain_graph``, ``create_graph`` and the inputs; known on 2.13 to 2.15.
+    ``retain_graph``, ``create_graph`` and the inputs; known on 2.6 to 2.15.
+
+    Raises
+    ------
+    RuntimeError
+        If this version has none of that name.
     """
+    if not hasattr(torch.autograd, "_engine_run_backward"):
+        raise RuntimeError(
+            "Recording a backward pass needs the function through which every pass starts;\n"
+            f"this PyTorch, {torch.__version__}, has no torch.autograd._engine_run_backward.\n"
+            "Trace the graph: that needs no pass, and works here."
+        )
     return torch.autograd._engine_run_backward
 
 
 def set_engine(function: Callable[..., Any]) -> None:
     """Let every backward pass start through another function."""
     torch.autograd._engine_run_backward = function
+
+
+# What a module returns.
+
+
+def tree_leaves(tree: Any) -> list[Any]:
+    """List what a nest of containers holds, those that were registered with PyTorch included.
+
+    Reads ``torch.utils._pytree.tree_leaves``; without it tuples, lists and dictionaries are opened.
+    """
+    if _tree_leaves is not None:
+        return _tree_leaves(tree)
+    if isinstance(tree, dict):
+        tree = list(tree.values())
+    if not isinstance(tree, (tuple, list)):
+        return [tree]
+    return [leaf for part in tree for leaf in tree_leaves(part)]
+
+
+try:
+    from torch.utils._pytree import tree_leaves as _tree_leaves
+except ImportError:
+    _tree_leaves = None  # type: ignore[assignment]

@@ -52,6 +52,8 @@ class SavedReader:
         return self._describe_tensor(leaf, "variable", source, "parameter")
 
     def _describe(self, saved: Any, field: str) -> Saved | None:
+        if pytorch.is_sealed(saved):
+            return Saved(field, role="unknown")
         data = pytorch.packed(saved)
         if data is None:
             # Unpacking raises for what was released, and not for what was never there. Without

@@ -250,8 +250,9 @@ def _kind(node: Any, name: str, outputs: tuple[TensorMeta, ...]) -> Kind:
         return "compiled" if pytorch.is_compiled(node) else "function"
     if name in KINDS:
         return KINDS[name]
-    same = name == "ViewBackward0" and pytorch.viewed_sizes(node) == outputs[0].shape
-    return "identity" if same else "operation"
+    if name != "ViewBackward0" or not outputs:
+        return "operation"
+    return "identity" if pytorch.viewed_sizes(node) == outputs[0].shape else "operation"
 
 
 def meta_of(tensor: torch.Tensor) -> TensorMeta:

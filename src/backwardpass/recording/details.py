@@ -55,8 +55,10 @@ class Details:
             held = {saved.field for saved in self.saved.read(node) if not saved.freed}
             if self.grad_before is not None:
                 wrote = _written(node.variable.grad, *self.grad_before)
-        freed = tuple(s.field for s in described.saved if not s.freed and s.field not in held)
-        done[-1] = replace(step, freed=freed, wrote=wrote)
+        done[-1] = replace(step, wrote=wrote)
+        if all(saved.role != "unknown" for saved in described.saved):
+            gone = (s.field for s in described.saved if not s.freed and s.field not in held)
+            done[-1] = replace(done[-1], freed=tuple(gone))
 
 
 def _address(tensor: torch.Tensor | None) -> int | None:

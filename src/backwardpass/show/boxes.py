@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from backwardpass.data.fold import Group, group_of, groups
-from backwardpass.data.graph import GraphData, Node
+from backwardpass.data.graph import GraphData, Node, Saved
 from backwardpass.show.words import clean, edge_text, label_text, saved_text, shapes_text
 
 ADVANCE = 0.6
@@ -229,8 +229,13 @@ def _saved_lines(node: Node) -> list[Line]:
         return []
     if all(saved.freed for saved in node.saved):
         return _lines("note", "saved: freed")
-    words = [clean(saved.source or saved.field) for saved in node.saved if not saved.freed]
+    words = [_saved_word(saved) for saved in node.saved if not saved.freed]
     lines = _lines("note", f"saves {', '.join(words)}")
     if len(lines) > MOST_SAVED:
         lines = [*lines[: MOST_SAVED - 1], Line(f"… {len(words)} tensors", "note")]
     return lines
+
+
+def _saved_word(saved: Saved) -> str:
+    """Write where a saved tensor comes from; a question mark where it cannot be seen."""
+    return f"{saved.field}?" if saved.role == "unknown" else clean(saved.source or saved.field)

@@ -117,6 +117,8 @@ def _saves(node: Node) -> str:
 
 
 def _saved_words(saved: Saved) -> str:
+    if saved.role == "unknown":
+        return f"{saved.field}?"
     if not saved.source or saved.source in (saved.field, "result"):
         return saved.field
     return f"{saved.field} = {clean(saved.source)}"

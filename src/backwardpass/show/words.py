@@ -52,9 +52,18 @@ def bytes_text(nbytes: int | None) -> str:
 
 
 def saved_text(saved: Saved) -> str:
-    """Write one saved tensor: field, where it comes from, shape, bytes."""
+    """Write one saved tensor: field, where it comes from, shape, bytes.
+
+    >>> from backwardpass import Saved
+    >>> saved_text(Saved("self", (3,), nbytes=12, source="x"))
+    'self = x (3,), 12 B'
+    >>> saved_text(Saved("self", role="unknown"))
+    'self: cannot be seen'
+    """
     if saved.freed:
         return f"{saved.field}: freed"
+    if saved.role == "unknown":
+        return f"{saved.field}: cannot be seen"
     what = saved.field
     if saved.source and saved.source not in (saved.field, "result"):
         what += f" = {clean(saved.source)}"
