@@ -35,12 +35,15 @@ doors = {
     "x.detach().clone()": lambda x: x.detach().clone(),
     "x.clone().detach()": lambda x: x.clone().detach(),
 }
+unseen = []
 for text, door in doors.items():
     x = torch.randn(4, requires_grad=True)
     before, other = x.detach().clone(), door(x)
     other.mul_(3)
     changed = not torch.equal(x, before)
+    unseen += [text] if changed and not x._version else []
     print(f"{text:19} x changed: {changed!s:5}  version of x: {x._version}")
+assert unseen == ["x.data", "x.detach().numpy()"]
 
 # %%
 # A saved tensor, changed behind the graph's back

@@ -76,8 +76,10 @@ print(len(tags), "nodes tagged,", alive(tags), "alive")
 
 loss.backward()
 print("nodes after backward:", alive(tags))
+assert alive(tags) == len(tags) > 0
 del loss
 print("nodes after del loss:", alive(tags))
+assert not alive(tags)
 
 # %%
 # What counts as a reference
@@ -93,12 +95,15 @@ keepers = {
     "loss.detach()": lambda loss, h: loss.detach(),
     "loss.item()": lambda loss, h: loss.item(),
 }
+living = {}
 for text, keep in keepers.items():
     h = x.sin()
     loss = h.exp().sum()
     tags, kept = tag_nodes(loss.grad_fn), keep(loss, h)
     del loss, h
-    print(f"kept {text:14} {alive(tags)} of {len(tags)} nodes alive")
+    living[text] = alive(tags)
+    print(f"kept {text:14} {living[text]} of {len(tags)} nodes alive")
+assert list(living.values()) == [3, 3, 3, 1, 0, 0]
 
 # %%
 # Saved tensors: freed one by one, while the pass runs
@@ -120,9 +125,11 @@ def chain(length):
 loss, storages, counts = chain(6)
 loss.backward()
 print("default:     ", counts, "and after the pass", alive(storages))
+assert [*counts, alive(storages)] == [6, 5, 4, 3, 2, 1, 0]
 loss, storages, counts = chain(6)
 loss.backward(retain_graph=True)
 print("retain_graph:", counts, "and after the pass", alive(storages))
+assert [*counts, alive(storages)] == [6] * 7
 
 # %%
 # One training step
@@ -182,6 +189,7 @@ results = {how: train(weights[how], how) for how in ways}
 for how in ways:
     kept_bytes, kept_nodes = results[how][1][-1]
     print(f"{how:31} {kept_bytes:5} bytes saved and {kept_nodes:2} nodes alive")
+    assert (kept_bytes > 0, kept_nodes > 0) == (how == ways[0], how != ways[2])
 
 # %%
 # Alive after each step

@@ -135,6 +135,7 @@ y, z = x.exp(), w.sin()
 total = y.sum() + z.sum()
 for option in ({"retain_graph": True}, {"create_graph": True}, {}):
     torch.autograd.grad(total, x, **option)
+    assert (kept(y), kept(z)) == (bool(option), True)
     print(f"grad(total, x, {option}): exp {kept(y)}, sin {kept(z)}")
 
 # %%

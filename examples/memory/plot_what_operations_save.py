@@ -154,6 +154,8 @@ for text, saved, original in (
     ("W in x @ W.T", z.grad_fn._saved_mat2, W),
 ):
     same = saved.untyped_storage().data_ptr() == original.untyped_storage().data_ptr()
+    assert same
+    assert (saved is original) == (original is x)
     print(f"{text:16} same object: {saved is original!s:5} same storage: {same}  "
           f"strides {saved.stride()} of {original.stride()}")  # fmt: skip
 
@@ -182,7 +184,11 @@ for text, operation in {
     "input is data": lambda: F.linear(x.detach(), W, bias),
     "only the bias trains": lambda: F.linear(x.detach(), frozen, bias),
 }.items():
-    print(f"{text:21}", *watch(operation)[1])
+    kept = set(watch(operation)[1])
+    assert kept == {"both train": {"x", "W"}, "weight frozen": {"W"}, "input is data": {"x"}}.get(
+        text, set()
+    )
+    print(f"{text:21}", *sorted(kept))
 
 # %%
 # Operations made of several

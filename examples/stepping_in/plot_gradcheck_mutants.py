@@ -279,10 +279,13 @@ plt.show()
 # leaves 0 and 1 as they are. Its fast mode seeds with random numbers, but they are positive, and
 # where the result is one number the seed is 1 again.
 
+seen = {}
 for name, broken in {"g * g": "g * g * ", "|g|": "g.abs() * "}.items():
     for kind, options in {"default": {}, "fast": {"fast_mode": True}}.items():
         caught, passed, _ = judged(KINDS["careful"], {"g * ": [broken]}, **options)
+        seen[name, kind] = len(caught)
         print(f"{name:6} {kind:8} caught {len(caught):2}, passed {len(passed):2}")
+assert [key for key, caught in seen.items() if caught] == [("g * g", "fast")]
 
 # %%
 # What was seen

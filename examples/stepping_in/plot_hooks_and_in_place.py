@@ -73,6 +73,7 @@ def run(hook, first="w"):
 returned = run(lambda gradient: 100 * gradient)
 in_place = run(lambda gradient: gradient.mul_(100))
 print("returned:", returned.item(), " in place:", in_place.item())
+assert (returned.item(), in_place.item()) == (2 * 100 + 1, 2 * 100 + 100)
 
 # %%
 # By hand, both

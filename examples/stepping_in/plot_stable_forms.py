@@ -132,6 +132,9 @@ for name, (naive, _, slope) in functions.items():
         places = (off, gradient.isnan())
         told += [f"{x[bad][0].item():g}" if bad.any() else "never" for bad in places]
     print(f"{name:24} off {told[0]:>7} {told[2]:>7}   NaN {told[1]:>7} {told[3]:>7}")
+    if name == "log(sigmoid(x))":
+        assert 10 < float(told[2]) < 16
+        assert told[3] == "never"
 
 # %%
 # What was seen
