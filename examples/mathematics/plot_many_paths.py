@@ -160,7 +160,7 @@ print("dL/dc", dc)
 # The graph with its diamond
 # --------------------------
 #
-# Follow the lines from the top: three of them end in the leaf ``x``.
+# Follow the lines from the root: three of them end in the leaf ``x``.
 
 loss.grad_fn
 

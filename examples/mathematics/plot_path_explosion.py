@@ -153,7 +153,7 @@ plt.show()
 # Parallel edges in the drawing
 # -----------------------------
 #
-# Three doublings: two lines between each pair of neighbours, eight paths from top to bottom.
+# Three doublings: two lines between each pair of neighbours, eight paths from the root to the leaf.
 # A backward pass through it returns their number.
 
 x, y = doublings(3)
