@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 
-from press import keys
+from press import fences, keys
 from press.gallery import crew, executed, hooks, thumbnails
 from press.page import (
     assets,
@@ -33,19 +33,15 @@ from press.page import (
 from press.publish import finished, inventory, readers, side_by_side, sitemap
 from press.show import (
     answers,
-    book_map,
     claim,
     claims,
-    embed,
     errors,
     graphs,
     mutation_figure,
-    negative_control,
     older,
     operators,
     truth_table,
     verified,
-    wrong_gradient,
 )
 
 # What Sphinx has when nobody asks for another.
@@ -156,8 +152,8 @@ STEPS = (
     Step("build-finished", finished.mark, 999),  # its file proves that the whole build ran
 )
 
-# What registers directives, roles, nodes, builders and settings.  A page asks for their scripts in
-# this order.
+# What registers roles, nodes, builders and settings; directives are declared above their classes.
+# A page asks for the scripts of these modules in this order.
 MODULES = (
     inventory,
     mathematics,
@@ -168,15 +164,7 @@ MODULES = (
     hooks,
     crew,
     graphs,
-    verified,
-    book_map,
-    truth_table,
-    wrong_gradient,
-    mutation_figure,
-    older,
     code_lines,
-    embed,
-    negative_control,
     assets,
     doctests,
     footer,
@@ -192,13 +180,17 @@ def setup(app: Sphinx) -> dict:
     """Register what every module has, and connect every step."""
     # When what makes pages changes, every page is read again.
     app.add_config_value("pages_key", keys.pages(), "env", str)
-    connect = app.connect
+    connect, add_directive = app.connect, app.add_directive
     app.connect = _refusing(connect)
+    app.add_directive = _declared(add_directive)
     try:
         for module in MODULES:
             module.setup(app)
     finally:
-        del app.connect
+        del app.connect, app.add_directive
+    fences.declared()  # imports what declares them
+    for name, directive in fences.DIRECTIVES.items():
+        app.add_directive(name, directive)
     for step in STEPS:
         app.connect(step.event, step.function, step.priority)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
@@ -216,3 +208,17 @@ def _refusing(connect: Callable) -> Callable:
         return connect(event, function, priority)
 
     return connected
+
+
+def _declared(add_directive: Callable) -> Callable:
+    """Stand in for ``app.add_directive`` meanwhile: a directive of the press says what it needs."""
+
+    def added(name: str, directive: type, override: bool = False) -> None:
+        if directive.__module__.startswith("press."):
+            raise ExtensionError(
+                f"{directive.__module__} adds the directive {name} and does not say what it needs; "
+                f'write @fences.directive("{name}", fences.Needs(...)) above its class instead'
+            )
+        add_directive(name, directive, override)
+
+    return added

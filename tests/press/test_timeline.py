@@ -83,9 +83,31 @@ def test_a_step_outside_the_table_is_refused(monkeypatch):
 
     app.add_config_value = lambda *arguments: None
     app.connect = connect
+    app.add_directive = connect
     theirs = SimpleNamespace(setup=lambda app: app.connect("doctree-read", print))
     ours = SimpleNamespace(setup=lambda app: app.connect("doctree-read", step))
     monkeypatch.setattr(timeline, "MODULES", (theirs, ours))
     with pytest.raises(ExtensionError, match=r"press\.show\.new connects step to doctree-read .*"):
         timeline.setup(app)
     assert [arguments[:2] for arguments in connected] == [("doctree-read", print)]
+
+
+def test_a_directive_that_declares_nothing_is_refused(monkeypatch):
+    """A directive of the press that does not say what it needs ends the build with what to do."""
+    silent = type("Silent", (), {"__module__": "press.show.new"})
+    added = []
+    app = SimpleNamespace(
+        add_config_value=lambda *arguments: None,
+        connect=lambda *arguments: None,
+        add_directive=lambda name, *arguments: added.append(name),
+    )
+    theirs = SimpleNamespace(setup=lambda app: app.add_directive("theirs", SimpleNamespace))
+    ours = SimpleNamespace(setup=lambda app: app.add_directive("silent", silent))
+    monkeypatch.setattr(timeline, "MODULES", (theirs, ours))
+    with pytest.raises(ExtensionError) as raised:
+        timeline.setup(app)
+    assert added == ["theirs"]
+    assert str(raised.value) == (
+        "press.show.new adds the directive silent and does not say what it needs; write "
+        '@fences.directive("silent", fences.Needs(...)) above its class instead'
+    )

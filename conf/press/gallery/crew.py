@@ -22,7 +22,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx_gallery import gen_rst
 
-from press import project
+from press import fences, project
 from press.gallery import executed
 from press.observed import store
 
@@ -34,10 +34,6 @@ CAN_FORK = sys.platform == "linux"
 ENOUGH_TO_IMPORT_TORCH = 16
 # With as many scripts or pages as this, some process after another would import torch's compiler.
 ENOUGH_FOR_OPTIMIZERS = 8
-# What is executed while a page is read, as its source names it.
-EXECUTED = re.compile(
-    r"^\s*[`:]{3,}\{(?:doctest|testcode|answer|negative-control|raises|attempt|fix)\}", re.MULTILINE
-)
 
 
 @cache
@@ -227,10 +223,10 @@ def release(app: Sphinx) -> None:
 def ready(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Before pages are read, by forks of this process where there are many."""
     pages = [Path(env.doc2path(name)) for name in docnames]
-    executing = sum(map(_executes, pages))
+    executing = sum(map(fences.executes, pages))
     if CAN_FORK and executing:
         preload(optimizers=executing >= ENOUGH_FOR_OPTIMIZERS)
-    if any(page.suffix == ".md" and "{code-cell}" in page.read_text("utf-8") for page in pages):
+    if any(fence.name == "code-cell" for page in pages for fence in fences.of(page)):
         open_cache(app.config.nb_execution_cache_path)
 
 
@@ -246,10 +242,6 @@ def open_cache(folder: str) -> None:
         logger.info("%s was damaged: what was executed of the cells is executed again", damaged)
 
     get_cache(folder).db.dispose()
-
-
-def _executes(page: Path) -> bool:
-    return page.suffix == ".md" and bool(EXECUTED.search(page.read_text("utf-8")))
 
 
 def setup(app: Sphinx) -> None:

@@ -9,6 +9,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from press.fences import NOTHING, directive
+
 WORDS_A_MINUTE = 200
 LINES_OF_CODE_A_MINUTE = 20
 
@@ -17,6 +19,7 @@ class minutes(nodes.Inline, nodes.TextElement):
     """Stands where the reading time is put once the whole page is known."""
 
 
+@directive("before-you-read", NOTHING)
 class BeforeYouRead(SphinxDirective):
     """``:needs:`` names the labels of the chapters that this one builds on."""
 
@@ -67,4 +70,3 @@ def reading_minutes(doctree: nodes.document) -> int:
 
 def setup(app: Sphinx) -> None:
     app.add_node(minutes)
-    app.add_directive("before-you-read", BeforeYouRead)

@@ -3,17 +3,15 @@ no address of an object.
 """
 
 import re
-from collections.abc import Iterator
 
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from press import project
+from press import fences, project
 
 logger = logging.getLogger(__name__)
 
 ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
-FENCE = re.compile(r"^\s*(`{3,}|~{3,}|:{3,})\s*(.*)$")
 PROMPT = re.compile(r"^\s*>>>")
 
 
@@ -38,8 +36,8 @@ def prompts_nobody_runs(source: str) -> list[int]:
     """
     return [
         number
-        for number, line, fences in _lines(source)
-        if PROMPT.match(line) and not (fences and fences[-1].startswith("{doctest}"))
+        for number, line, around in fences.lines(source)
+        if PROMPT.match(line) and not (around and around[-1].startswith("{doctest}"))
     ]
 
 
@@ -55,15 +53,15 @@ def switched_off(source: str) -> list[tuple[int, str]]:
     head = re.match(r"---\n(.*?)^---$", source, re.MULTILINE | re.DOTALL)
     above = head.group(1).count("\n") + 1 if head else 0
     part, last = "body", 0
-    for number, line, fences in _lines(source):
+    for number, line, around in fences.lines(source):
         part = _part(line, part if number == last + 1 else "start")
         last = number
         rules = [SKIPPING_SETTING] if 1 < number <= above else []
         # What stands in a fence that is no directive is shown, not run.
-        if fences and all(info.startswith("{") for info in fences):
-            if TESTED.match(fences[-1]):
+        if around and all(info.startswith("{") for info in around):
+            if TESTED.match(around[-1]):
                 rules = [SKIPPED] if part == "body" else [SKIPPING_OPTION]
-            elif fences[-1].startswith("{code-cell}") and part != "body":
+            elif around[-1].startswith("{code-cell}") and part != "body":
                 rules = [SKIPPING_TAG]
         matches = filter(None, (rule.search(line) for rule in rules))
         found += [(number, match.group().strip()) for match in matches]
@@ -88,22 +86,6 @@ def skipped_docstrings(source: str) -> list[int]:
     """
     lines = enumerate(source.splitlines(), start=1)
     return [number for number, line in lines if PROMPT.match(line) and SKIPPED.search(line)]
-
-
-def _lines(source: str) -> Iterator[tuple[int, str, tuple[str, ...]]]:
-    """Each line with its number and what the fences say that are open there, from the outermost.
-
-    A line that opens or closes a fence is left out.
-    """
-    fences: list[tuple[str, str]] = []
-    for number, line in enumerate(source.splitlines(), start=1):
-        fence = FENCE.match(line)
-        if fence and fences and _closes(fence, fences[-1][0]):
-            fences.pop()
-        elif fence and (fence.group(2) or not fences):
-            fences.append((fence.group(1), fence.group(2)))
-        else:
-            yield number, line, tuple(info for _, info in fences)
 
 
 def check_source(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -152,8 +134,3 @@ def check_page(app: Sphinx, pagename: str, template: str, context: dict, doctree
             type="gate",
             subtype="address",
         )
-
-
-def _closes(fence: re.Match, opened: str) -> bool:
-    marks, info = fence.groups()
-    return not info and marks[0] == opened[0] and len(marks) >= len(opened)

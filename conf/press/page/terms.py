@@ -12,6 +12,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
+from press import fences
 from press.project import REFERENCE
 
 GLOSSARY = REFERENCE / "glossary.md"
@@ -29,8 +30,10 @@ def terms(source: str) -> list[str]:
     >>> terms("```{glossary}\nleaf\n  A tensor.\n\nsaved tensor\n  A value.\n```")
     ['leaf', 'saved tensor']
     """
-    glossary = re.search(r"^```\{glossary\}\n(.*?)^```", source, re.MULTILINE | re.DOTALL)
-    return re.findall(r"^(\S.*)\n  \S", glossary.group(1), re.MULTILINE) if glossary else []
+    glossaries = [fence.body for fence in fences.read(source) if fence.name == "glossary"]
+    return [
+        term for body in glossaries for term in re.findall(r"^(\S.*)\n  \S", body, re.MULTILINE)
+    ]
 
 
 def pattern(term: str) -> re.Pattern:

@@ -3,12 +3,7 @@
 import re
 from pathlib import Path
 
-from press import project
-
-# A directive of a chapter that shows something of a script.
-SHOWN = re.compile(
-    r"^\s*[`:]{3,}\{(?:embed|backward-\w+|verified|negative-control)\}\s+(\S+)", re.MULTILINE
-)
+from press import fences, project
 
 
 def resolve(path: str) -> Path:
@@ -35,8 +30,7 @@ def needed(page: Path) -> list[Path]:
     """The scripts that have to run for ``page``, itself or those it shows."""
     if page.suffix == ".py":
         return [page]
-    names = dict.fromkeys(SHOWN.findall(page.read_text("utf-8")))
-    return [project.EXAMPLES / f"{name}.py" for name in names]
+    return [project.EXAMPLES / f"{name}.py" for name in fences.scripts(page)]
 
 
 def apply(path: str, settings: dict) -> None:

@@ -27,6 +27,8 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 from sphinx_exercise.nodes import solution_node
 
+from press.fences import Needs, directive
+
 logger = logging.getLogger(__name__)
 
 # A reader's number may be off by this part of the answer; whole numbers have to be exact.
@@ -53,6 +55,7 @@ class part_node(nodes.Part, nodes.TextElement):
     """Words of a form, rendered like any others of the page and then taken out of its text."""
 
 
+@directive("answer", Needs(executes=True))
 class AnswerDirective(SphinxDirective):
     """The argument is an exercise of the same page, ``:ask:`` what its reader has to type."""
 
@@ -383,6 +386,5 @@ def setup(app: Sphinx) -> None:
     app.setup_extension("sphinx_exercise")
     app.add_node(answer_node, html=(visit, depart))
     app.add_node(part_node, html=(visit_part, depart_part))
-    app.add_directive("answer", AnswerDirective)
     # `page.assets` asks for it only where a page has such a form.
     app.add_js_file("answers.js", defer="")

@@ -10,15 +10,16 @@ from pathlib import Path
 import yaml
 from docutils import nodes
 from docutils.statemachine import StringList
-from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from press import project
+from press import fences, project
+from press.fences import NOTHING, directive
 
 # Lines of a chapter that are not prose: fences, labels, titles, tables, lists.
 NO_PROSE = re.compile(r"^(?:[`:~]{3,}|\(|#|\||:|>|-|\d+\.|\*\*|<|!|%|$)")
 
 
+@directive("book-map", NOTHING)
 class BookMap(SphinxDirective):
     """Lines ``page: what it is about``, the page as the table of contents names it."""
 
@@ -63,14 +64,7 @@ def opening(source: str) -> str:
     >>> opening("(label)=\\n# Title\\n\\n```{before-you-read}\\n```\\n\\nIt begins. And goes on.")
     'It begins.'
     """
-    fenced = False
-    for line in source.splitlines():
-        if re.match(r"^[`:~]{3,}", line):
-            fenced = not fenced
-        elif not fenced and not NO_PROSE.match(line):
+    for _, line, around in fences.lines(source):
+        if not around and not NO_PROSE.match(line):
             return re.match(r"(?:.*?[.:?])(?= [A-Z]|$)|.*", line)[0]
     return ""
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("book-map", BookMap)

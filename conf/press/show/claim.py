@@ -21,6 +21,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from sphinx.util.nodes import make_refnode
 
 from press import project
+from press.fences import NOTHING, directive
 from press.trials.claims import kept
 
 logger = logging.getLogger(__name__)
@@ -76,9 +77,7 @@ def _stated(env: BuildEnvironment) -> dict[str, str]:
     """Each id that a chapter states, with its page."""
     found = {}
     for docname in sorted(env.found_docs):
-        path = Path(env.doc2path(docname))
-        if path.suffix == ".md" and path.is_file():
-            found |= dict.fromkeys(kept.STATED.findall(path.read_text("utf-8")), docname)
+        found |= dict.fromkeys(kept.stated(Path(env.doc2path(docname))), docname)
     return found
 
 
@@ -109,6 +108,7 @@ def report(message: str, place: object = "book/reference/claims/falsifiers") -> 
 # --- The claim ------------------------------------------------------------------------------------
 
 
+@directive("claim", NOTHING)
 class Claim(SphinxDirective):
     """A statement over a domain, with what tried it.
 
@@ -286,6 +286,7 @@ def _unconfirmed(one: dict, known: dict[str, dict]) -> str:
 # --- The list of all ------------------------------------------------------------------------------
 
 
+@directive("claims-tried", NOTHING)
 class ClaimsTried(SphinxDirective):
     """Every claim: its world, how it is tried, and the stronger statements that fell."""
 
@@ -373,8 +374,6 @@ def _entry(id: str, claim: dict, result: dict, searched: dict) -> nodes.definiti
 
 
 def setup(app: Sphinx) -> None:
-    app.add_directive("claim", Claim)
-    app.add_directive("claims-tried", ClaimsTried)
     app.add_role("claim-ref", ClaimRef())
     app.add_node(claim_reference)
     app.add_node(claims_list)

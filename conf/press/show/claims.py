@@ -22,6 +22,7 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx_exercise.nodes import exercise_subtitle
 
 from press import project
+from press.fences import NOTHING, directive
 from press.show.tables import Markup, raw, table
 
 logger = logging.getLogger(__name__)
@@ -204,6 +205,7 @@ class table_node(nodes.General, nodes.Element):
     """Stands where the table of a document's rows is put once every page is known."""
 
 
+@directive("claims", NOTHING)
 class ClaimsDirective(SphinxDirective):
     """The argument is a topic: the rows of it that are to be listed, false ones first."""
 
@@ -222,6 +224,7 @@ class ClaimsDirective(SphinxDirective):
         return [nodes.bullet_list("", *map(_item, claims), classes=["bp-claims"])]
 
 
+@directive("claims-table", NOTHING)
 class ClaimsTableDirective(SphinxDirective):
     """The argument is the letter of a document: all of its rows, and where each is answered."""
 
@@ -236,6 +239,7 @@ class ClaimsTableDirective(SphinxDirective):
         return [table_node(claims=claims)]
 
 
+@directive("claims-count", NOTHING)
 class ClaimsCountDirective(SphinxDirective):
     """How many rows there are of each verdict, and how many of them have a place."""
 
@@ -353,7 +357,4 @@ def written_anew(app: Sphinx, env: BuildEnvironment) -> list[str]:
 def setup(app: Sphinx) -> None:
     app.add_node(place_node)
     app.add_node(table_node)
-    app.add_directive("claims", ClaimsDirective)
-    app.add_directive("claims-table", ClaimsTableDirective)
-    app.add_directive("claims-count", ClaimsCountDirective)
     # `page.assets` asks for it only where a page has a list.

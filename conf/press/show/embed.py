@@ -15,9 +15,9 @@ from docutils.frontend import get_default_settings
 from docutils.parsers.rst import Parser, directives
 from docutils.utils import new_document
 from sphinx import addnodes
-from sphinx.application import Sphinx
 
 from press import project
+from press.fences import Needs, directive, named_script
 from press.observed.records import Observed
 from press.page import code_lines
 from press.show.directive import ObservedDirective
@@ -30,6 +30,7 @@ FOOTER = re.compile(r"^\.\. (?:rst-class:: sphx-glr-timing|_sphx_glr_download_)"
 CODE = re.compile(r"^\.\. code-block:: Python\n.*?(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
 
 
+@directive("embed", Needs(scripts=named_script))
 class Embed(ObservedDirective):
     """``:cell:`` names the cell by its title; ``:show:`` is ``both``, ``code`` or ``output``."""
 
@@ -158,7 +159,3 @@ def _prepares(statement: ast.stmt) -> bool:
 
 def _listed(cells: dict) -> str:
     return "; ".join(cells) or "no cell with a title"
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("embed", Embed)

@@ -23,6 +23,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from press.fences import NOTHING, Needs, directive
 from press.show.graphs import drawn
 from press.show.tables import raw
 
@@ -90,6 +91,7 @@ class Program(SphinxDirective):
         return frame
 
 
+@directive("raises", Needs(executes=True))
 class Raises(Program):
     """The program that raises the message of this entry; the entry joins the index."""
 
@@ -102,6 +104,7 @@ class Raises(Program):
         return super().malformed(code, expected)
 
 
+@directive("attempt", Needs(executes=True))
 class Attempt(Program):
     """What people try: it still raises, or prints what is wrong with it."""
 
@@ -109,6 +112,7 @@ class Attempt(Program):
     css = "bp-attempt"
 
 
+@directive("fix", Needs(executes=True))
 class Fix(Program):
     """What helps: it raises nothing, and warns of nothing."""
 
@@ -171,6 +175,7 @@ class messages(nodes.General, nodes.Element):
     """Stands where the list of all messages is put once every page was read."""
 
 
+@directive("error-search", NOTHING)
 class ErrorSearch(SphinxDirective):
     """A field that takes a pasted message, above the list of all messages of the book."""
 
@@ -278,6 +283,3 @@ def setup(app: Sphinx) -> None:
     app.add_node(messages)
     app.add_node(program)
     app.add_js_file("messages.js", defer="")
-    for name, directive in (("raises", Raises), ("attempt", Attempt), ("fix", Fix)):
-        app.add_directive(name, directive)
-    app.add_directive("error-search", ErrorSearch)

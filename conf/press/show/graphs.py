@@ -12,6 +12,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 
 from backwardpass import Graph, Step
+from press.fences import Fence, Needs, directive, named_script
 from press.observed.records import Observed
 from press.show import node_rules
 from press.show.directive import ObservedDirective
@@ -19,6 +20,13 @@ from press.show.stepper import View, stepper, view
 from press.show.tables import framed, raw
 
 
+def _shown_beside(fence: Fence) -> tuple[str, ...]:
+    """The script of a drawing, and that of the one beside it."""
+    other = fence.options.get("beside", "").rpartition(" ")[0].strip()
+    return (fence.argument, other) if other else (fence.argument,)
+
+
+@directive("backward-graph", Needs(scripts=_shown_beside))
 class BackwardGraph(ObservedDirective):
     """The drawing of the n-th graph a script showed: ``:graph: n``, by default the first.
 
@@ -68,6 +76,7 @@ class BackwardGraph(ObservedDirective):
         return "../" * self.env.docname.count("/") + f"{docname}.html"
 
 
+@directive("backward-table", Needs(scripts=named_script))
 class BackwardTable(ObservedDirective):
     """Its shape table: step, operation, tensor, shape, gradient's shape, what is saved."""
 
@@ -80,6 +89,7 @@ class BackwardTable(ObservedDirective):
         return [raw(framed(table, "Shapes, node by node"))]
 
 
+@directive("backward-steps", Needs(scripts=named_script))
 class BackwardSteps(ObservedDirective):
     """The n-th backward pass a script ran, as its hooks saw it: ``:pass: n``."""
 
@@ -133,6 +143,3 @@ def _sentence(graph: Graph, step: Step) -> nodes.paragraph:
 
 def setup(app: Sphinx) -> None:
     app.add_js_file("stepper.js", defer="")
-    app.add_directive("backward-graph", BackwardGraph)
-    app.add_directive("backward-table", BackwardTable)
-    app.add_directive("backward-steps", BackwardSteps)

@@ -15,6 +15,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from press.fences import NOTHING, directive
 from press.show.tables import Markup, raw, table
 from press.trials.mutants import results
 
@@ -55,6 +56,7 @@ def sentence(subject: str, rows: dict[str, dict]) -> str:
     return f"{text}. Changes that change no result: {equivalent:,}, each listed with its reason."
 
 
+@directive("mutation-figure", NOTHING)
 class MutationFigure(SphinxDirective):
     """The figure and a table by kind of change, or a note that this state was not measured."""
 
@@ -100,7 +102,3 @@ def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[s
         return []
     now = _digest()
     return [docname for docname in marked if env.metadata[docname]["mutation-figure"] != now]
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("mutation-figure", MutationFigure)

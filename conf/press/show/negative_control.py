@@ -8,12 +8,13 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from sphinx.application import Sphinx
 
+from press.fences import Needs, directive, named_script
 from press.observed.records import Observed
 from press.show.directive import ObservedDirective
 
 
+@directive("negative-control", Needs(scripts=named_script, executes=True))
 class NegativeControl(ObservedDirective):
     """``:replace:`` is text that occurs once in the script, ``:by:`` what it becomes."""
 
@@ -69,7 +70,3 @@ def falsify(script: Path, source: str) -> tuple[list[str], Exception | None]:
             os.chdir(before)
             observation.reset()
     return [str(failure) for failure in observed.failures], raised
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("negative-control", NegativeControl)

@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from press.fences import NOTHING, directive
 from press.page.footer import torch_version
 from press.project import ROOT
 from press.show.tables import Markup, raw, table
@@ -25,6 +26,7 @@ from press.trials.older import differences
 logger = logging.getLogger(__name__)
 
 
+@directive("older-pytorch", NOTHING)
 class OlderPyTorch(SphinxDirective):
     """How much was compared, and a table of what differs for each kind of thing shown."""
 
@@ -150,7 +152,3 @@ def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[s
 def code(text: str) -> str:
     """What was said, as HTML; nothing may have been."""
     return Markup(f"<code>{escape(text)}</code>") if text else "nothing"
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("older-pytorch", OlderPyTorch)

@@ -11,7 +11,6 @@ import ast
 import hashlib
 import importlib.metadata
 import json
-import re
 import subprocess
 import sys
 from functools import cache
@@ -22,26 +21,25 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from press import project
+from press import fences, project
 from press.show import operator_pages
 
 logger = logging.getLogger(__name__)
 
 STORE = project.ROOT / "_build" / "operators.json"
-DIRECTIVE = re.compile(
-    r"^```\{operator-(?P<kind>rules|overview|totals|rule)\}[ ]*(?P<name>.*)\n```$", re.MULTILINE
-)
+# What stands for a part of the reference.
+KINDS = tuple(f"operator-{kind}" for kind in ("rules", "overview", "totals", "rule"))
 
 
 def needed(pages: list[Path]) -> set[str] | None:
     """The families that ``pages`` show, with ``"all"`` where one shows all; None for none."""
     found = set()
     for page in pages:
-        for shown in DIRECTIVE.finditer(page.read_text("utf-8")):
-            if shown["kind"] == "rules":
-                found.add(shown["name"])
-            elif shown["kind"] == "rule":
-                found.add(family_of(shown["name"], page))
+        for fence in _shown(page.read_text("utf-8")):
+            if fence.name == "operator-rules":
+                found.add(fence.argument)
+            elif fence.name == "operator-rule":
+                found.add(family_of(fence.argument, page))
             else:
                 found.add("all")
     return found or None
@@ -130,21 +128,29 @@ def report(message: str) -> None:
 
 def expand(app: Sphinx, docname: str, source: list[str]) -> None:
     """Replace the directives of a page by the Markdown they stand for."""
-    if not DIRECTIVE.search(source[0]) or not STORE.is_file():
+    shown = _shown(source[0])
+    if not shown or not STORE.is_file():
         return
     stored = _stored(STORE.stat().st_mtime_ns)
     reference = app.config.torch_reference
-    source[0] = DIRECTIVE.sub(
-        lambda shown: operator_pages.markdown(stored, shown["kind"], shown["name"], reference),
-        source[0],
-    )
+    lines = source[0].splitlines(keepends=True)
+    for fence in reversed(shown):  # from below, so that the lines above keep their numbers
+        kind = fence.name.removeprefix("operator-")
+        text = operator_pages.markdown(stored, kind, fence.argument, reference)
+        lines[fence.line - 1 : fence.end] = [text + "\n"]
+    source[0] = "".join(lines)
+
+
+def _shown(source: str) -> list[fences.Fence]:
+    """The places of a page where a part of the reference is shown."""
+    return [fence for fence in fences.read(source) if fence.name in KINDS]
 
 
 def remember(app: Sphinx, doctree) -> None:
     """Note on a page which result it shows."""
     docname = app.env.docname
     source = Path(app.env.doc2path(docname))
-    if source.suffix == ".md" and source.is_file() and DIRECTIVE.search(source.read_text("utf-8")):
+    if any(fence.name in KINDS for fence in fences.of(source)):
         app.env.metadata[docname]["operators"] = _digest()
 
 

@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from press.fences import NOTHING, directive
 from press.project import CONF
 from press.show.tables import Markup, raw, table
 from press.trials import truth
@@ -33,6 +34,7 @@ WORDS |= {"wrong gradient": "bp-wrong"}
 WORDS |= {"sees": "bp-sees", "warns": "bp-sees"}
 
 
+@directive("truth-table", NOTHING)
 class TruthTable(SphinxDirective):
     """The table of that name; ``:rows: a; b`` and ``:columns: c; d`` select.
 
@@ -152,7 +154,3 @@ def cell(text: str) -> str:
     """A cell, marked where its answer asks for attention."""
     css = WORDS.get(text)
     return Markup(f'<span class="{css}">{escape(text)}</span>') if css else text
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("truth-table", TruthTable)

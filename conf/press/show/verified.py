@@ -11,6 +11,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from press.fences import NOTHING, Needs, directive, named_script
 from press.judge.gates import GATES
 from press.observed.comparison import BY_HAND, FACTOR, Comparison
 from press.observed.records import Observed
@@ -31,6 +32,7 @@ HEADERS = (
 )
 
 
+@directive("verified", Needs(scripts=named_script))
 class Verified(ObservedDirective):
     """The comparisons of a script; ``:lines: a-b`` restricts them to those made there."""
 
@@ -50,6 +52,7 @@ class Verified(ObservedDirective):
         return [raw(html)]
 
 
+@directive("ledger", NOTHING)
 class LedgerDirective(SphinxDirective):
     """Every comparison made in this build, or with ``:totals:`` only how many there were."""
 
@@ -86,6 +89,7 @@ class LedgerDirective(SphinxDirective):
         return sentence
 
 
+@directive("gates", NOTHING)
 class GatesDirective(SphinxDirective):
     """What fails a build, as the code that fails it lists it."""
 
@@ -177,9 +181,3 @@ def _number(error: float | None) -> str:
     if error is None:
         return "–"
     return "0" if error == 0 else f"{error:.2g}"
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("verified", Verified)
-    app.add_directive("ledger", LedgerDirective)
-    app.add_directive("gates", GatesDirective)

@@ -8,9 +8,9 @@ while the page is read, each as printed and alone; their row of the truth table 
 from html import escape
 
 from docutils import nodes
-from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from press.fences import NOTHING, directive
 from press.show.errors import Attempt, Fix, run
 from press.show.tables import Markup, raw, table
 from press.show.truth_table import cell, digest, measured, report
@@ -19,6 +19,7 @@ from press.trials import truth
 MENDED = "_mended"
 
 
+@directive("wrong-gradient", NOTHING)
 class Shown(SphinxDirective):
     """What the two boxes of a case have in common with those of the error index."""
 
@@ -68,7 +69,3 @@ def cases() -> list[str]:
 def source(name: str) -> str:
     """A program as it is printed."""
     return (truth.PROGRAMS / f"{name}.py").read_text("utf-8").strip()
-
-
-def setup(app: Sphinx) -> None:
-    app.add_directive("wrong-gradient", Shown)

@@ -4,6 +4,7 @@ import os
 import types
 
 import pytest
+from press import fences
 from press.gallery import crew
 from press.observed import store
 from press.observed.failure import Failure
@@ -128,7 +129,7 @@ def test_process_that_crashes(project, app, generated, monkeypatch):
 )
 def test_pages_that_execute_something(project, source, executes):
     """torch is imported before pages are read only where reading one of them executes something."""
-    assert crew._executes(project.write("book/a.md", source)) is executes
+    assert fences.executes(project.write("book/a.md", source)) is executes
 
 
 def test_only_success_is_current(project):

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from press import fences
 from press.project import ROOT
 
 # What a build needs; everything else stays where it is.
@@ -45,7 +46,6 @@ for name, cells in pages.items():
         sys.exit(f"{name} failed")
 print(time.perf_counter() - began)
 """
-CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(?P<options>(?::.*\n)*)(?P<code>.*?)^```", re.M | re.S)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def measure(copy: Path, runs: int) -> list[Timing]:
     """The timings of the book in ``copy``, which they change."""
     scripts = sorted((copy / "examples").rglob("plot_*.py"))
     chapters = sorted((copy / "book").rglob("*.md"))
-    executed = [page for page in chapters if "{code-cell}" in page.read_text("utf-8")]
+    executed = [page for page in chapters if cells(page.read_text("utf-8"))]
     cores = os.cpu_count() or 1
     pages = {str(path): [(path.read_text("utf-8"), False)] for path in scripts}
     pages |= {str(path): cells(path.read_text("utf-8")) for path in executed}
@@ -127,17 +127,21 @@ def measure(copy: Path, runs: int) -> list[Timing]:
 
 def cells(page: str) -> list[tuple[str, bool]]:
     """The cells of a chapter, and whether each may raise."""
-    return [(found["code"], "raises" in found["options"]) for found in CELL.finditer(page)]
+    return [
+        (fence.content, any("raises" in option for option in fence.options.values()))
+        for fence in fences.read(page)
+        if fence.name == "code-cell"
+    ]
 
 
 def _define(copy: Path, number: int) -> None:
     """Change what the first term of the glossary means, and define one that no page uses."""
     glossary = copy / "book" / "reference" / "glossary.md"
     text = glossary.read_text("utf-8")
-    body = re.search(r"^```\{glossary\}\n(.*?)(?=^```)", text, re.MULTILINE | re.DOTALL)
-    more = re.sub(r"^  ", "  Anew: ", body.group(1), count=1, flags=re.MULTILINE)
+    body = next(fence.body for fence in fences.read(text) if fence.name == "glossary")
+    more = re.sub(r"^  ", "  Anew: ", body, count=1, flags=re.MULTILINE)
     more += f"\nterm of no page {number}\n  Nothing.\n"
-    glossary.write_text(text.replace(body.group(1), more), "utf-8")
+    glossary.write_text(text.replace(body, more), "utf-8")
 
 
 def table(timings: list[Timing]) -> str:

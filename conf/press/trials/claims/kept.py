@@ -8,19 +8,16 @@ import ast
 import hashlib
 import importlib.metadata
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from press import keys, project
+from press import fences, keys, project
 
 FALSIFIERS = project.REFERENCE / "claims" / "falsifiers"
 SEARCHED = FALSIFIERS.parent / "searched.json"
 STORE = project.BUILD / "claims.json"
-# Where a chapter states a claim.
-STATED = re.compile(r"^[`:]{3,}\{claim\}[ ]+(\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -62,9 +59,13 @@ def falsifiers() -> dict[str, Declared]:
 
 def unstated() -> list[Declared]:
     """The falsifiers whose claim no chapter states."""
-    pages = (path.read_text("utf-8") for path in project.BOOK.rglob("*.md"))
-    stated = {id for page in pages for id in STATED.findall(page)}
-    return [one for one in declared() if one.id not in stated]
+    ids = {id for page in project.BOOK.rglob("*.md") for id in stated(page)}
+    return [one for one in declared() if one.id not in ids]
+
+
+def stated(page: Path) -> list[str]:
+    """The ids of the claims that a page states."""
+    return [fence.argument for fence in fences.of(page) if fence.name == "claim"]
 
 
 def modules() -> list[Path]:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from press.project import REFERENCE, ROOT
-from press.trials.older.shown import FENCE
+from press.trials.older.shown import run
 
 MEASURED = Path(__file__).with_name("measured.json")
 REASONS = REFERENCE / "older_pytorch" / "reasons.toml"
@@ -134,7 +134,7 @@ def sources() -> dict[str, str]:
     }
     pages = {}
     for path in sorted((ROOT / "book").rglob("*.md")):
-        fences = FENCE.findall(path.read_text("utf-8"))
+        fences = [(f.marks, f.name, f.body) for f in run(path.read_text("utf-8"))]
         if fences and not path.is_relative_to(ROOT / "book" / "gallery"):
             pages[path.relative_to(ROOT).as_posix()] = _key(json.dumps(fences))
     return scripts | pages

@@ -17,12 +17,16 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
+if __name__ == "__main__":  # alone: with `-I` nothing of this project is on the path
+    sys.path.insert(0, str(ROOT / "conf"))
+
+from press import fences  # noqa: E402  (found through the line above)
+
 BOOK = ROOT / "book"
-FENCE = re.compile(
-    r"^(`{3,})\{(doctest|testsetup|raises|attempt|fix)\}[^\n]*\n(.*?)^\1$", re.MULTILINE | re.DOTALL
-)
+# What runs, of all that a page has.
+PROGRAMS = ("raises", "attempt", "fix")
+RUN = ("doctest", "testsetup", *PROGRAMS)
 TITLE = re.compile(r"^#+ (.+)$", re.MULTILINE)
-OPTION = re.compile(r"^:\w+:.*\n", re.MULTILINE)
 TRIGGERED = re.compile(r"\s*\(Triggered internally at [^)]*\)")
 FLAGS = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
 # What the instruments read of a saved tensor, so as not to run the hooks of whoever saved it.
@@ -76,11 +80,11 @@ def examples(page):
     import torch
 
     names = {"torch": torch, "__name__": "__main__"}
-    fences = [(fence[2], fence[3]) for fence in FENCE.finditer(page.read_text("utf-8"))]
-    for kind, content in fences:
-        if kind == "testsetup":
-            exec(content, names)
-    source = "\n".join(content for kind, content in fences if kind == "doctest")
+    shown = run(page.read_text("utf-8"))
+    for fence in shown:
+        if fence.name == "testsetup":
+            exec(fence.body, names)
+    source = "\n".join(fence.body for fence in shown if fence.name == "doctest")
     runner = Noting()
     test = doctest.DocTestParser().get_doctest(source, names, page.name, str(page), 0)
     runner.run(test, out=lambda text: None, clear_globs=False)
@@ -111,11 +115,17 @@ def program(code, written):
 
 def programs(text):
     """The programs of a page, each with the title above it and the message it is to end with."""
-    for fence in FENCE.finditer(text):
-        if fence[2] in ("raises", "attempt", "fix"):
-            title = TITLE.findall(text[: fence.start()])[-1]
-            code, _, written = OPTION.sub("", fence[3]).partition("\n---\n")
-            yield title, fence[2], code, " ".join(written.split())
+    lines = text.splitlines()
+    for fence in run(text):
+        if fence.name in PROGRAMS:
+            title = TITLE.findall("\n".join(lines[: fence.line - 1]))[-1]
+            code, _, written = fence.content.partition("\n---\n")
+            yield title, fence.name, code, " ".join(written.split())
+
+
+def run(text):
+    """The fences of a page that run."""
+    return [fence for fence in fences.read(text) if fence.name in RUN]
 
 
 def forked(work):
@@ -153,7 +163,7 @@ def main():
     found = {}
     for page in sorted(BOOK.rglob("*.md")):
         text = page.read_text("utf-8")
-        kinds = {fence[2] for fence in FENCE.finditer(text)}
+        kinds = {fence.name for fence in run(text)}
         if not kinds or page.is_relative_to(BOOK / "gallery"):
             continue
         seen = found[page.relative_to(BOOK).with_suffix("").as_posix()] = {}
