@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from press import project
+from press import kept, project
 from press.observed import store
 
 INDEX = "gallery/index"
@@ -69,8 +69,7 @@ def note(app: Sphinx, doctree: object) -> None:
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
     """The index, when a script has drawn another graph since."""
-    known = env.metadata.get(INDEX, {}).get("thumbnails")
-    return [INDEX] if known and INDEX in env.found_docs and known != _digest() else []
+    return kept.outdated(env, "thumbnails", _digest)
 
 
 def show(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:

@@ -15,6 +15,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from press import kept
 from press.fences import NOTHING, directive
 from press.show.tables import Markup, raw, table
 from press.trials.mutants import results
@@ -34,11 +35,10 @@ def unmeasured(subject: str, rows: dict[str, dict]) -> list[str]:
     """Those whose row is missing, or was measured of another state."""
     entries = results.equivalents()
     names = {results.script_name(path): path for path in SUBJECTS[subject]()}
-    return [
-        name
-        for name, path in names.items()
-        if rows.get(name, {}).get("key") != results.key_of(name, path.read_text("utf-8"), entries)
-    ]
+    now = {
+        name: results.key_of(name, path.read_text("utf-8"), entries) for name, path in names.items()
+    }
+    return kept.changed(now, {name: row["key"] for name, row in rows.items()})
 
 
 def sentence(subject: str, rows: dict[str, dict]) -> str:
@@ -63,15 +63,19 @@ class MutationFigure(SphinxDirective):
     optional_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        self.env.metadata[self.env.docname]["mutation-figure"] = _digest()
         subject = self.arguments[0] if self.arguments else "scripts"
         if subject not in SUBJECTS:
             raise self.error(f"mutation-figure takes {' or '.join(SUBJECTS)}, and got {subject}")
-        rows = measured(subject)
+        self.env.metadata[self.env.docname]["mutation-figure"] = ""
+        try:
+            rows = measured(subject)
+            self.env.metadata[self.env.docname]["mutation-figure"] = _digest()
+        except kept.KeptError as error:
+            raise self.error(str(error)) from None
         changed = unmeasured(subject, rows)
         if changed or not rows:
-            names = ", ".join(changed[:5]) + (" and others" if len(changed) > 5 else "")
-            text = f"Not measured for this state of the book; changed since: {names or 'all'}."
+            names = kept.named(changed) or "all"
+            text = f"Not measured for this state of the book; changed since: {names}."
             return [nodes.note("", nodes.paragraph("", text))]
         kinds = sum((Counter(row["kinds"]) for row in rows.values()), Counter())
         lines = [
@@ -97,8 +101,4 @@ def _digest() -> str:
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
     """The pages with the figure, when it, a script or a rule has changed since they were read."""
-    marked = [d for d, m in env.metadata.items() if "mutation-figure" in m and d in env.found_docs]
-    if not marked:
-        return []
-    now = _digest()
-    return [docname for docname in marked if env.metadata[docname]["mutation-figure"] != now]
+    return kept.outdated(env, "mutation-figure", _digest)

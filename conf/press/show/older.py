@@ -17,6 +17,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from press import kept
 from press.fences import NOTHING, directive
 from press.page.footer import torch_version
 from press.project import ROOT
@@ -31,15 +32,18 @@ class OlderPyTorch(SphinxDirective):
     """How much was compared, and a table of what differs for each kind of thing shown."""
 
     def run(self) -> list[nodes.Node]:
+        self.env.metadata[self.env.docname]["older-pytorch"] = ""
+        try:
+            measured, why = differences.kept(), differences.reasons()
+        except kept.KeptError as error:
+            raise self.error(str(error)) from None
         self.env.metadata[self.env.docname]["older-pytorch"] = digest()
-        measured, why = differences.kept(), differences.reasons()
         for problem in wrong(measured, why):
             logger.warning(problem, location=self.get_location(), type="gate", subtype="older")
         shown: list[nodes.Node] = []
         changed = unmeasured(measured)
         if changed:
-            names = ", ".join(changed[:5]) + (" and others" if len(changed) > 5 else "")
-            text = f"Written or changed since, and not compared: {names}."
+            text = f"Written or changed since, and not compared: {kept.named(changed)}."
             shown.append(nodes.note("", nodes.paragraph("", text)))
         shown.append(nodes.paragraph("", said(measured)))
         by_name = {each.name: each for each in measured.differences}
@@ -78,8 +82,8 @@ def apart(one: str, other: str) -> tuple[str, str]:
     backwards = [a == b for a, b in zip(*(text[::-1] for text in texts), strict=False)]
     end = min(backwards.index(False) if False in backwards else most, most - begin)
     before, after = "… " * bool(begin), " …" * bool(end)
-    kept = (" ".join(text[begin : len(text) - end]) for text in texts)
-    first, second = (f"{before}{text}{after}" for text in kept)
+    other = (" ".join(text[begin : len(text) - end]) for text in texts)
+    first, second = (f"{before}{text}{after}" for text in other)
     return first, second
 
 
@@ -132,7 +136,7 @@ def wrong(measured: differences.Measured, why: Iterable[differences.Reason]) -> 
 
 def unmeasured(measured: differences.Measured) -> list[str]:
     """Scripts and pages that were not run as they are now."""
-    return [name for name, key in differences.sources().items() if measured.keys.get(name) != key]
+    return kept.changed(differences.sources(), measured.keys)
 
 
 def digest() -> str:
@@ -144,9 +148,7 @@ def digest() -> str:
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
     """The page, when a script, a page with examples, or what is kept has changed."""
-    marked = [d for d, m in env.metadata.items() if "older-pytorch" in m and d in env.found_docs]
-    now = digest() if marked else ""
-    return [docname for docname in marked if env.metadata[docname]["older-pytorch"] != now]
+    return kept.outdated(env, "older-pytorch", digest)
 
 
 def code(text: str) -> str:

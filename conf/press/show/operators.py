@@ -21,7 +21,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
-from press import fences, project
+from press import fences, kept, project
 from press.show import operator_pages
 
 logger = logging.getLogger(__name__)
@@ -96,11 +96,7 @@ def examine(app: Sphinx, env, added: set, changed: set, removed: set) -> list[st
         _digest_of.cache_clear()
     for line in operator_pages.complaints(_stored(STORE.stat().st_mtime_ns)):
         report(line)
-    return [
-        name
-        for name in env.found_docs
-        if env.metadata.get(name, {}).get("operators", _digest()) != _digest()
-    ]
+    return kept.outdated(env, "operators", _digest)
 
 
 def _is_current(families: set[str]) -> bool:

@@ -20,6 +20,7 @@ from sphinx.application import Sphinx
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from press import kept
 from press.fences import NOTHING, directive
 from press.project import CONF
 from press.show.tables import Markup, raw, table
@@ -85,8 +86,8 @@ class TruthTable(SphinxDirective):
 def report(name: str, rows: truth.Rows, version: str, location=None, only: str = "") -> None:
     """A warning, hence a failed build, for each cell not as expected; ``only`` of one row."""
     expected = truth.read(name)
-    kept = {row: cells for row, cells in expected.rows.items() if row == (only or row)}
-    for difference in truth.differences(name, kept, rows):
+    chosen = {row: cells for row, cells in expected.rows.items() if row == (only or row)}
+    for difference in truth.differences(name, chosen, rows):
         logger.warning(
             "%s (expected of torch %s by book/reference/truth_tables/%s.toml, this is %s); "
             "if the page is to say so, store it: nox -s tables -- --write",
@@ -109,13 +110,13 @@ def measured(key: str, folder: str) -> tuple[str, dict[str, dict]]:
     store = Path(folder, "truth.json")
     with filelock.FileLock(store.with_suffix(".lock")):
         try:
-            kept = json.loads(store.read_text("utf-8"))
+            last = json.loads(store.read_text("utf-8"))
         except (OSError, ValueError):
-            kept = {}
-        if kept.get("key") != key:
-            kept = {"key": key, **_measured()}
-            store.write_text(json.dumps(kept), "utf-8")
-    return kept["torch"], kept["tables"]
+            last = {}
+        if last.get("key") != key:
+            last = {"key": key, **_measured()}
+            kept.write(store, json.dumps(last))
+    return last["torch"], last["tables"]
 
 
 def _measured() -> dict:
@@ -142,12 +143,7 @@ def digest() -> str:
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
     """The pages with a table, when torch, a trial or an expected cell is another."""
-    now = digest()
-    return [
-        docname
-        for docname, metadata in env.metadata.items()
-        if metadata.get("truth", now) != now and docname in env.found_docs
-    ]
+    return kept.outdated(env, "truth", digest)
 
 
 def cell(text: str) -> str:

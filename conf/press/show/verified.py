@@ -11,6 +11,7 @@ from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from press import kept
 from press.fences import NOTHING, Needs, directive, named_script
 from press.judge.gates import GATES
 from press.observed.comparison import BY_HAND, FACTOR, Comparison
@@ -101,12 +102,7 @@ class GatesDirective(SphinxDirective):
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:
     """The pages with a ledger, when any script was executed since they were read."""
-    now = _digest()
-    return [
-        docname
-        for docname, metadata in env.metadata.items()
-        if metadata.get("ledger", now) != now and docname in env.found_docs
-    ]
+    return kept.outdated(env, "ledger", _digest)
 
 
 def _digest() -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from press import fences, keys, project
+from press import fences, kept, keys, project
 
 FALSIFIERS = project.REFERENCE / "claims" / "falsifiers"
 SEARCHED = FALSIFIERS.parent / "searched.json"
@@ -77,7 +77,8 @@ def key(module: Path) -> str:
     """The key under which what a module of falsifiers found is current."""
     digest = hashlib.sha256(importlib.metadata.version("torch").encode())
     worlds = project.CONF / "press" / "worlds"
-    shared = [*worlds.glob("*.py"), *Path(__file__).parent.glob("*.py")]
+    tries = (path for path in Path(__file__).parent.glob("*.py") if path != Path(__file__))
+    shared = [*worlds.glob("*.py"), *tries]
     if "backwardpass" in module.read_text("utf-8"):  # a falsifier of the instruments
         digest.update(keys.cells().encode())
     for path in [*sorted(shared), *sorted(module.parent.glob("_*.py")), module]:
@@ -101,22 +102,11 @@ def _read(store: Path, modified: int) -> dict[str, dict]:
 
 def write(results: dict[str, dict], store: Path | None = None) -> None:
     """Keep the results, a line for each claim, all of them or nothing."""
-    store = store or STORE
-    store.parent.mkdir(parents=True, exist_ok=True)
-    rows = [f"{json.dumps(id)}: {json.dumps(row)}" for id, row in sorted(results.items())]
-    unfinished = store.with_suffix(".new")
-    unfinished.write_text("{\n" + ",\n".join(rows) + "\n}\n", "utf-8")
-    unfinished.replace(store)
+    kept.write(store or STORE, kept.lines(results))
 
 
 def outdated(ids: set[str], store: Path | None = None) -> list[str]:
     """Those of the claims that have to be tried: changed since, or never tried."""
-    stored = read(store)
-    keys: dict[Path, str] = {}
-    found = []
-    for one in falsifiers().values():
-        if one.id in ids:
-            keys.setdefault(one.path, key(one.path))
-            if stored.get(one.id, {}).get("key") != keys[one.path]:
-                found.append(one.id)
-    return found
+    of_module = cache(key)  # a module has several falsifiers
+    now = {one.id: of_module(one.path) for one in falsifiers().values() if one.id in ids}
+    return kept.changed(now, {id: row.get("key") for id, row in read(store).items()})

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from press.kept import fields, reading
 from press.project import CONF, EXAMPLES, RULES
 
 HERE = Path(__file__).parent
@@ -222,14 +223,26 @@ def rules() -> list[Path]:
 
 
 def kept(path: Path = MEASURED) -> dict[str, dict]:
-    """The rows that are kept, by target."""
-    return json.loads(path.read_text("utf-8"))["targets"] if path.exists() else {}
+    """The rows that are kept, by target.
+
+    Raises
+    ------
+    KeptError
+        The file is of another form.
+    """
+    if not path.exists():
+        return {}
+    with reading(path, "nox -s mutants"):
+        rows = json.loads(path.read_text("utf-8"))["targets"]
+        for row in rows.values():
+            for name in ("key", "mutants", "caught", "kinds", "equivalent"):
+                row[name]
+    return rows
 
 
 def as_text(rows: dict[str, dict]) -> str:
-    """``mutants.json``: a line for each target, so that two changes merge."""
-    lines = [f"  {json.dumps(name)}: {json.dumps(rows[name])}" for name in sorted(rows)]
-    return '{"targets": {\n' + ",\n".join(lines) + "\n}}\n"
+    """``measured.json``: a line for each target, so that two changes merge."""
+    return fields({"targets": rows}) + "\n"
 
 
 def table(rows: dict[str, dict]) -> str:

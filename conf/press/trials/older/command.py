@@ -15,6 +15,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from press.kept import KeptError
 from press.project import CONF, name, scripts
 from press.trials.older import differences
 
@@ -102,7 +103,12 @@ def main(arguments: list[str] | None = None) -> int:
     for kind, count in found.counts.items():
         others = sum(each.kind == kind for each in found.differences)
         print(f"{kind}: {count} on torch {found.older} and {found.newer}, {others} differ")
-    problems = report(found, None if options.write else differences.kept(), differences.reasons())
+    try:
+        before = None if options.write else differences.kept()
+    except KeptError as error:
+        print(error)
+        return 1
+    problems = report(found, before, differences.reasons())
     if options.write:
         differences.MEASURED.write_text(found.text(), "utf-8")
     for problem in problems:

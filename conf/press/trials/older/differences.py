@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from press.kept import fields, reading
 from press.project import REFERENCE, ROOT
 from press.trials.older.shown import run
 
@@ -67,26 +68,23 @@ class Measured:
 
     def text(self) -> str:
         """As it is kept: a line for each script, page and difference."""
-        plain = asdict(self)
-        lines = [f"{json.dumps(field)}: {_lines(value)}" for field, value in plain.items()]
-        return "{" + ",\n".join(lines) + "}\n"
-
-
-def _lines(value: object) -> str:
-    if isinstance(value, dict):
-        rows = [f"{json.dumps(name)}: {json.dumps(row)}" for name, row in sorted(value.items())]
-        return "{\n  " + ",\n  ".join(rows) + "}" if rows else "{}"
-    if isinstance(value, tuple) and value and isinstance(value[0], dict):
-        rows = [json.dumps(row, ensure_ascii=False) for row in value]
-        return "[\n  " + ",\n  ".join(rows) + "]"
-    return json.dumps(value)
+        return fields(asdict(self)) + "\n"
 
 
 def kept(path: Path = MEASURED) -> Measured:
-    """What was measured last."""
-    stored = json.loads(path.read_text("utf-8"))
-    differences = tuple(Difference(**row) for row in stored.pop("differences"))
-    return Measured(**stored | {"missing": tuple(stored["missing"]), "differences": differences})
+    """What was measured last.
+
+    Raises
+    ------
+    KeptError
+        The file is of another form.
+    """
+    with reading(path, "nox -s oldest -- --write"):
+        stored = json.loads(path.read_text("utf-8"))
+        differences = tuple(Difference(**row) for row in stored.pop("differences"))
+        return Measured(
+            **stored | {"missing": tuple(stored["missing"]), "differences": differences}
+        )
 
 
 def reasons(path: Path = REASONS) -> tuple[Reason, ...]:

@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 
 from backwardpass import vjps
+from press import kept
 from press.project import CONSTRAINTS
 from press.trials.operators import cases as _cases
 from press.trials.operators import summary as _summary
@@ -246,7 +247,8 @@ def refreshed(store: Path, families: list[str], jobs: int) -> dict[str, dict]:
     now = keys()
     try:
         stored = json.loads(store.read_text("utf-8"))
-    except (OSError, ValueError):
+        stored["keys"], stored["results"]
+    except (OSError, ValueError, KeyError, TypeError):
         stored = {"keys": {}, "results": {}}
     rules = {name: rule for name, rule in vjps.RULES.items() if rule.family in families}
     todo = [
@@ -264,10 +266,7 @@ def refreshed(store: Path, families: list[str], jobs: int) -> dict[str, dict]:
         changes = []  # a part of the book: what is missing is not lost
     contents |= {"results": results, "failures": failures(results)}
     text = json.dumps(contents | {"before": before["torch"], "changes": changes})
-    store.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = store.with_suffix(".new")
-    unfinished.write_text(text + "\n", "utf-8")
-    unfinished.replace(store)
+    kept.write(store, text)
     return {name: results[name] for name in rules}
 
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from press import kept
+
 SUMMARY = Path(__file__).with_name("summary.json")
 COUNTS = ("samples", "edges", "compared", "empty", "zero", "not finite")
 SUMS = ("declined", "refused", "differs")
@@ -29,13 +31,14 @@ def summary(torch_version: str, results: dict[str, dict]) -> dict:
 
 def read() -> dict:
     """The summary kept in the project."""
-    return json.loads(SUMMARY.read_text("utf-8"))
+    with kept.reading(SUMMARY, "python -m press.trials.operators.run --summary"):
+        stored = json.loads(SUMMARY.read_text("utf-8"))
+        return {"torch": stored["torch"], "rows": stored["rows"]}
 
 
 def write(now: dict) -> None:
     """Keep ``now``, an entry a line."""
-    rows = ",\n".join(f"{json.dumps(e)}: {json.dumps(row)}" for e, row in now["rows"].items())
-    SUMMARY.write_text(f'{{"torch": "{now["torch"]}", "rows": {{\n{rows}\n}}}}\n', "utf-8")
+    kept.write(SUMMARY, kept.fields(now))
 
 
 def changes(before: dict, now: dict) -> Iterator[str]:
