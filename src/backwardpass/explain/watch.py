@@ -20,7 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from backwardpass.explain.forwards import Forwards
 from backwardpass.explain.place import Place, place_of
 from backwardpass.read import pytorch
-from backwardpass.read.caller import frame_outside
+from backwardpass.read.caller import called_from, caller, frame_outside
 from backwardpass.read.pytorch import storage_of
 
 # What takes a value out of PyTorch, where nothing is recorded.
@@ -130,19 +130,19 @@ class Watch:
         note = self._notes[known[1]]
         if requires_grad and not note.requires_grad and note.became is None:
             # Of the two that can happen unseen the first connects it, the second does not.
-            note.became = "leaf" if tensor.is_leaf else "function"
+            note.became = "leaf" if pytorch.is_leaf(tensor) else "function"
         return known[1], requires_grad
 
     def _first(self, tensor: torch.Tensor, requires_grad: bool) -> Note:
         """Describe a tensor that no call has been seen to make."""
-        note = Note("", None, requires_grad=requires_grad, is_leaf=tensor.is_leaf)
+        note = Note("", None, requires_grad=requires_grad, is_leaf=pytorch.is_leaf(tensor))
         storage = storage_of(tensor)
         alive, place = (None, 0) if storage is None else self._on_storage.get(storage, (None, 0))
         if alive is not None and alive() is not None:
             # Such as a Parameter made of a result: a new leaf over the same memory.
             note.what, note.given = "new", ((place, self._notes[place].requires_grad),)
             note.place = self._notes[place].place
-            note.became = "leaf" if requires_grad and tensor.is_leaf else None
+            note.became = "leaf" if requires_grad and pytorch.is_leaf(tensor) else None
         return note
 
 
@@ -164,8 +164,8 @@ class _Mode(TorchFunctionMode):
             # Looked at before the call: afterwards an in-place operation has changed them.
             tensors = list(_tensors((args, kwargs)))
             given = tuple(watch._met(tensor) for tensor in tensors)
-            leaves = [one for one in tensors if one.is_leaf and one.requires_grad]
-        result = function(*args, **kwargs)
+            leaves = [one for one in tensors if one.requires_grad and pytorch.is_leaf(one)]
+        result = called_from(caller())(function, args, kwargs)
         with pytorch.unseen():
             self._take_notes(function, args, given, leaves, result)
         return result
@@ -212,7 +212,7 @@ class _Mode(TorchFunctionMode):
                 place,
                 given,
                 requires_grad=tensor.requires_grad,
-                is_leaf=tensor.is_leaf,
+                is_leaf=pytorch.is_leaf(tensor),
                 floating=tensor.is_floating_point() or tensor.is_complex(),
                 recording=recording,
                 inference=torch.is_inference_mode_enabled(),

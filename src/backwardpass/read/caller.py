@@ -2,7 +2,10 @@
 
 import os
 import sys
-from types import FrameType
+from collections.abc import Callable
+from functools import lru_cache
+from types import CodeType, FrameType, FunctionType
+from typing import Any
 
 import torch
 
@@ -18,3 +21,36 @@ def frame_outside() -> FrameType | None:
     while frame is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame = frame.f_back
     return frame
+
+
+def caller() -> FrameType:
+    """Find the frame that called the PyTorch function which an overriding mode was given.
+
+    To be asked from the mode's own method. A function written in Python hands its call on to the
+    mode: that function's frame, and the one that handed it on, stand between.
+    """
+    frame = sys._getframe(2)
+    if frame.f_code is _HANDS_ON and frame.f_back is not None and frame.f_back.f_back is not None:
+        return frame.f_back.f_back
+    return frame
+
+
+def called_from(frame: FrameType) -> Callable[[Callable, tuple, dict[str, Any]], Any]:
+    """Make a function that calls another as if it were called on the line a frame is at.
+
+    A warning is shown with the file and the line of its caller, and counted there: so it keeps both
+    although this package stands between.
+    """
+    code = frame.f_code
+    return FunctionType(
+        _standing_at(code.co_filename, frame.f_lineno, code.co_name), frame.f_globals
+    )
+
+
+@lru_cache(maxsize=4096)
+def _standing_at(filename: str, line: int, name: str) -> CodeType:
+    return _CALL.replace(co_filename=filename, co_firstlineno=line, co_name=name)
+
+
+_CALL = (lambda function, args, kwargs: function(*args, **kwargs)).__code__
+_HANDS_ON = torch.overrides.handle_torch_function.__code__

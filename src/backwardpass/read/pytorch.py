@@ -267,6 +267,21 @@ def storage_of(tensor: torch.Tensor) -> int | None:
         return None
 
 
+def is_leaf(tensor: torch.Tensor) -> bool:
+    """Whether nothing recorded made a tensor: ``Tensor.is_leaf``, of any tensor.
+
+    PyTorch makes the node of a view anew after its base was written to, when it is first asked for,
+    and raises where the view was made under ``torch.no_grad()``. What requires no gradient is a
+    leaf in any case, and its node is not asked for.
+    """
+    if not tensor.requires_grad:
+        return True
+    try:
+        return tensor.is_leaf
+    except RuntimeError:
+        return False
+
+
 def is_view(tensor: torch.Tensor) -> bool:
     """Whether autograd knows a tensor as a view of another."""
     return whole(tensor) is not tensor
