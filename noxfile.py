@@ -36,7 +36,7 @@ ENVIRONMENTS = {
 ALONE = {"browser", "lint"}
 # import-linter reads the sources where they lie: neither torch nor the project is installed.
 CONTRACTS = (
-    "import sys; sys.path.insert(0, 'src'); "
+    "import sys; sys.path[:0] = ['src', 'conf']; "
     "from importlinter.cli import lint_imports_command as lint; lint()"
 )
 

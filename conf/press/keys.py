@@ -15,8 +15,17 @@ from pathlib import Path
 from press import project
 
 # The press's packages that decide each kind of work.
-OBSERVE = ("project.py", "keys.py", "intact.py", "observed", "watch", "judge", "gallery/hooks.py")
-SHOW = ("project.py", "fences.py", "programs.py", "timeline.py", "observed", "show", "page")
+OBSERVE = (
+    "project.py",
+    "keys.py",
+    "programs.py",
+    "intact.py",
+    "observed",
+    "watch",
+    "judge",
+    "gallery/hooks.py",
+)
+SHOW = ("project.py", "fences.py", "kept.py", "timeline.py", "observed", "show", "page")
 # The rules are checked apart, and no script or cell imports them.
 UNUSED_BY_EXECUTIONS = ("vjps",)
 

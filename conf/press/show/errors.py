@@ -7,11 +7,8 @@ printed, alone.  ``error-search`` lists the messages of the book and is searched
 by word, since a search for all words of a message with its numbers and names finds nothing.
 """
 
-import contextlib
-import io
 import json
 import re
-import warnings
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -23,6 +20,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
+from press import programs
 from press.fences import NOTHING, Needs, directive
 from press.show.graphs import drawn
 from press.show.tables import raw
@@ -31,8 +29,6 @@ logger = logging.getLogger(__name__)
 
 # Between a program and the message it ends with.
 DIVIDER = re.compile(r"^---$", re.MULTILINE)
-# What PyTorch adds to a warning: where its own build lay.
-TRIGGERED = re.compile(r"\s*\(Triggered internally at [^)]*\)")
 # The script that the page of search results finds the messages in.
 DATA = "bp-messages.js"
 
@@ -130,22 +126,12 @@ def run(code: str, draw: str | None = None) -> Outcome:
     from press.watch import observation  # torch is imported only where something is executed
 
     observation.reset()
-    namespace = {"__name__": "__main__"}
-    printed, message = io.StringIO(), None
-    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
-        warnings.simplefilter("always")
-        try:
-            exec(compile(code, "<program>", "exec", dont_inherit=True), namespace)
-        except Exception as error:
-            message = f"{_name(type(error))}: {error}"
-    if message is None and caught:
-        message = f"{caught[-1].category.__name__}: {caught[-1].message}"
-        message = TRIGGERED.sub("", message)
     try:
-        drawing = _draw(namespace[draw], namespace) if draw else None
+        ran = programs.run(code)
+        drawing = _draw(ran.names[draw], ran.names) if draw else None
     finally:
         observation.reset()
-    return Outcome(printed.getvalue().rstrip("\n"), message, drawing)
+    return Outcome(ran.printed, ran.message, drawing)
 
 
 def _says(said: str | None, written: str | None) -> bool:
@@ -158,11 +144,6 @@ def _says(said: str | None, written: str | None) -> bool:
 def _flowing(text: str | None) -> str | None:
     """A message as one line: how it is broken into lines is up to whoever writes it down."""
     return None if text is None else " ".join(text.split())
-
-
-def _name(kind: type) -> str:
-    """An exception's name as a traceback prints it."""
-    return kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
 
 
 def _draw(value: object, names: dict) -> str:

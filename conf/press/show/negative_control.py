@@ -4,11 +4,14 @@ A check that was never seen to fail proves nothing.  ``negative-control`` change
 script of this book, runs it under the same observation, and fails the build if it passes.
 """
 
+import contextlib
+import io
 from pathlib import Path
 
 from docutils import nodes
 from docutils.parsers.rst import directives
 
+from press import programs
 from press.fences import Needs, directive, named_script
 from press.observed.records import Observed
 from press.show.directive import ObservedDirective
@@ -52,21 +55,12 @@ class NegativeControl(ObservedDirective):
 
 def falsify(script: Path, source: str) -> tuple[list[str], Exception | None]:
     """The failures of ``source`` in place of the script, and what it raised."""
-    # torch is imported only where something is executed.
-    import contextlib
-    import io
-    import os
-    import tempfile
+    from press.watch import observation  # torch is imported only where something is executed
 
-    from press.watch import observation
-
-    before = os.getcwd()
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        os.chdir(folder)
+    with programs.empty_folder(), contextlib.redirect_stdout(io.StringIO()):
         observation.reset()
         try:
             observed, raised = observation.run(script, source)
         finally:
-            os.chdir(before)
             observation.reset()
     return [str(failure) for failure in observed.failures], raised

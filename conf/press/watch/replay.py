@@ -6,12 +6,7 @@ sides of a comparison, which then still passes; a gradient derived by hand does 
 """
 
 import ast
-import contextlib
-import io
-import os
-import tempfile
 import traceback
-import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from unittest import mock
@@ -19,6 +14,7 @@ from unittest import mock
 import torch
 import torch.autograd.forward_ad as forward_ad
 
+from press import programs
 from press.observed.comparison import FACTOR, Replay
 from press.watch.ledger import Ledger, watch
 
@@ -76,11 +72,8 @@ def replay(filename: str, source: str) -> Replay:
     with ExitStack() as around:
         around.enter_context(sabotage())
         around.enter_context(watch(ledger))
-        around.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        around.enter_context(contextlib.redirect_stderr(io.StringIO()))
-        around.enter_context(warnings.catch_warnings())
-        around.enter_context(_empty_folder())
-        warnings.simplefilter("ignore")
+        around.enter_context(programs.quietly())
+        around.enter_context(programs.empty_folder())
         try:
             # optimize=1 drops the asserts: they state facts that hold without sabotage.
             program, handlers = noting(source)
@@ -110,14 +103,3 @@ def noting(source: str) -> tuple[ast.Module, set[int]]:
             call = ast.Call(ast.Name(NOTE, ast.Load()), [ast.Constant(node.lineno)], [])
             node.body.insert(0, ast.copy_location(ast.Expr(call), node.body[0]))
     return ast.fix_missing_locations(program), lines
-
-
-@contextmanager
-def _empty_folder() -> Iterator[None]:
-    before = os.getcwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from docutils import nodes
+from press import programs
 from press.show import older
 from press.trials.older import command, differences, shown
 from press.trials.older.differences import Difference, Measured, Reason
@@ -249,7 +250,9 @@ RuntimeError: The size of tensor a …
 
 def test_a_page_is_run_example_by_example(tmp_path, monkeypatch):
     """Names are shared, a message shown is compared, and nothing of this project is there."""
-    monkeypatch.setattr("sys.meta_path", [shown.OfThisProject(), *sys.meta_path])
+    monkeypatch.setattr(
+        "sys.meta_path", [programs.Refusing(("backwardpass", "press")), *sys.meta_path]
+    )
     monkeypatch.delitem(sys.modules, "backwardpass", raising=False)
     path = tmp_path / "page.md"
     path.write_text(PAGE)
@@ -258,7 +261,7 @@ def test_a_page_is_run_example_by_example(tmp_path, monkeypatch):
         ("", True),
         ("2", False),
         ("ZeroDivisionError: division by zero", True),
-        ("ImportError: backwardpass is not there for what runs on any PyTorch", False),
+        ("ImportError: backwardpass is not there for a program that stands alone", False),
     ]
 
 

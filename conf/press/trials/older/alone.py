@@ -25,14 +25,6 @@ matplotlib.use("agg")
 observed, conf, package, *scripts = sys.argv[1:]
 
 
-class OfThisProject:
-    """Refuses what a reader who copied a script does not have."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("backwardpass", "extensions", "sphinx", "sphinx_gallery"):
-            raise ImportError(f"{name} is not there for a script that stands alone")
-
-
 if observed == "observed":
     sys.path[:0] = [conf, package]
     from press.watch import observation
@@ -43,7 +35,11 @@ if observed == "observed":
             raise error
         return [asdict(failure) for failure in watched.failures]
 else:
-    sys.meta_path.insert(0, OfThisProject())
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+    from press import programs
+
+    del sys.path[0]
+    programs.refuse("backwardpass", "press", "sphinx", "sphinx_gallery")
 
     def run(script, copy):
         run_path(copy, run_name="__main__")

@@ -5,15 +5,12 @@ project can be imported, and prints as JSON what came of each.  It needs torch a
 library only, so that an old PyTorch in an environment of its own can run it.
 """
 
-import contextlib
 import doctest
-import io
 import json
 import os
 import random
 import re
 import sys
-import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -21,24 +18,16 @@ if __name__ == "__main__":  # alone: with `-I` nothing of this project is on the
     sys.path.insert(0, str(ROOT / "conf"))
 
 from press import fences  # noqa: E402  (found through the line above)
+from press import programs as isolated  # noqa: E402
 
 BOOK = ROOT / "book"
 # What runs, of all that a page has.
 PROGRAMS = ("raises", "attempt", "fix")
 RUN = ("doctest", "testsetup", *PROGRAMS)
 TITLE = re.compile(r"^#+ (.+)$", re.MULTILINE)
-TRIGGERED = re.compile(r"\s*\(Triggered internally at [^)]*\)")
 FLAGS = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
 # What the instruments read of a saved tensor, so as not to run the hooks of whoever saved it.
 NEEDED = ("data", "unpack", "unpack_hook")
-
-
-class OfThisProject:
-    """Refuses what an old PyTorch has no instruments for."""
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("backwardpass", "press", "sphinx"):
-            raise ImportError(f"{name} is not there for what runs on any PyTorch")
 
 
 class Noting(doctest.DocTestRunner):
@@ -93,24 +82,12 @@ def examples(page):
 
 def program(code, written):
     """What a program printed, and the exception or warning it ended with."""
-    printed, message = io.StringIO(), None
-    with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
-        warnings.simplefilter("always")
-        try:
-            exec(compile(code, "<program>", "exec", dont_inherit=True), {"__name__": "__main__"})
-        except Exception as error:
-            kind = type(error)
-            module = "" if kind.__module__ == "builtins" else f"{kind.__module__}."
-            message = f"{module}{kind.__name__}: {error}"
-    # Nobody is shown a DeprecationWarning of PyTorch's own code, and only a process's first has it.
-    caught = [each for each in caught if each.category is not DeprecationWarning]
-    if message is None and caught:
-        message = f"{caught[-1].category.__name__}: {caught[-1].message}"
-    message = " ".join(TRIGGERED.sub("", message or "").split())
+    ran = isolated.run(code)
+    message = " ".join((ran.message or "").split())
     begins = written.removesuffix("…").rstrip()
     if written.endswith("…") and message.startswith(begins):
         message = written
-    return {"printed": printed.getvalue().rstrip("\n"), "message": message}
+    return {"printed": ran.printed, "message": message}
 
 
 def programs(text):
@@ -156,7 +133,7 @@ def main():
 
     os.chdir(ROOT)
     sys.dont_write_bytecode = True
-    sys.meta_path.insert(0, OfThisProject())
+    isolated.refuse("backwardpass", "press", "sphinx")
     random.seed(0)
     torch.manual_seed(0)
     torch.set_warn_always(True)
