@@ -36,6 +36,7 @@ from press.show import (
     claim,
     claims,
     errors,
+    fates,
     graphs,
     mutation_figure,
     older,
@@ -93,6 +94,7 @@ STEPS = (
     Step("env-get-outdated", mutation_figure.outdated),
     Step("env-get-outdated", older.outdated),
     Step("env-get-outdated", operators.examine),
+    Step("env-get-outdated", fates.outdated),
     Step("env-get-outdated", terms.outdated),
     # Before processes are forked that read pages.
     Step("env-before-read-docs", claims.remember),
@@ -102,6 +104,7 @@ STEPS = (
     # A page is read: its source, ...
     Step("source-read", readers.note, 1),  # a process that dies from here on was on this page
     Step("source-read", operators.expand, 400),  # before the gates look at the source
+    Step("source-read", fates.expand, 400),
     Step("source-read", hooks.without_toctrees),
     Step("source-read", hooks.without_tags),
     Step("source-read", rules.check_source),

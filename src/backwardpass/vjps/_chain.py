@@ -23,7 +23,9 @@ from backwardpass.vjps._registry import RULES, Rule, public_name
 SPELLED = {"rdiv": "__rdiv__"}
 # Called with its arguments exchanged, which its rule does not know.
 EXCHANGED = {"__rpow__", "__rmatmul__"}
-_IN_PLACE = re.compile(r"[a-z]\w*[a-z0-9]_|__i[a-z]+__|__setitem__")
+_IN_PLACE = re.compile(
+    r"[a-z]\w*[a-z0-9]_|__i(add|sub|mul|div|truediv|floordiv|mod|pow|and|or|xor)__|__setitem__"
+)
 # What makes a constant of its argument.
 CONSTANT = {"detach", "zeros_like", "ones_like", "new_zeros", "new_ones", "new_full", "full_like"}
 
