@@ -23,5 +23,6 @@ def linked(body: str) -> str:
 
 
 def link(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Give exercises and proofs a link to themselves, as headings have."""
     if doctree is not None:
         context["body"] = linked(context["body"])

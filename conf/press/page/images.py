@@ -42,5 +42,6 @@ def _pictures(folder: Path) -> dict[str, Path]:
 
 
 def tell(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:
+    """Say how large each picture is, so that nothing moves when it has come."""
     if doctree is not None:
         context["body"] = sized(context["body"], project.GALLERY)

@@ -27,6 +27,7 @@ def sitemap(base: str, pages: list[str]) -> str:
 
 
 def write(app: Sphinx, exception: Exception | None) -> None:
+    """Write the sitemap, where the book has an address."""
     if exception is None and app.config.html_baseurl and app.builder.format == "html":
         text = sitemap(app.config.html_baseurl, sorted(app.env.all_docs))
         Path(app.outdir, "sitemap.xml").write_text(f"{text}\n", "utf-8")

@@ -231,11 +231,13 @@ def _data(env: BuildEnvironment, kind: str = "stated") -> dict:
 
 
 def purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """Forget what a page stated and repeated, before it is read again."""
     for kind in ("stated", "repeated"):
         _data(env, kind).pop(docname, None)
 
 
 def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other: BuildEnvironment) -> None:
+    """Add what another reader found stated and repeated."""
     for kind in ("stated", "repeated"):
         theirs = _data(other, kind)
         _data(env, kind).update({d: theirs[d] for d in docnames if d in theirs})

@@ -346,6 +346,7 @@ def outdated(app: Sphinx, env: BuildEnvironment, added, changed, removed) -> lis
 
 
 def remember(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
+    """Note whether any page is read: only then can a list of claims be another."""
     app.reads_a_page = bool(docnames)
 
 

@@ -234,16 +234,19 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def purge(app: Sphinx, env: BuildEnvironment, docname: str) -> None:
+    """Forget the messages of a page that is read again."""
     env.bp_messages.pop(docname, None)
 
 
 def merge(app: Sphinx, env: BuildEnvironment, docnames: list[str], other) -> None:
+    """Add the messages that another reader found."""
     for docname in docnames:
         if docname in other.bp_messages:
             env.bp_messages[docname] = other.bp_messages[docname]
 
 
 def prepare(app: Sphinx) -> None:
+    """Make room for the messages that pages explain."""
     if not hasattr(app.env, "bp_messages"):
         app.env.bp_messages = {}
 
