@@ -29,6 +29,15 @@ logger = logging.getLogger(__name__)
 _current = None
 
 
+class Noted(gen_rst._LoggingTee):
+    """What a block prints, for its page, and for the observation of its script."""
+
+    def write(self, data: str) -> None:
+        super().write(data)
+        if _current is not None:
+            _current.printed.append(data)
+
+
 def reset(gallery_conf: dict, fname: str | None, when: str) -> None:
     """Hook of sphinx-gallery, around each script (``fname`` is its bare file name)."""
     global _current
@@ -261,3 +270,4 @@ def setup(app: Sphinx) -> None:
     # Every build would import Matplotlib, half of the time a build takes that changes nothing;
     # the scraper imports it when there is a script to run.
     gen_gallery._import_matplotlib = lambda: None
+    gen_rst._LoggingTee = Noted

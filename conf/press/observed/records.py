@@ -90,6 +90,7 @@ class Observed:
     drawings: tuple[Drawing, ...] = ()
     passes: Sequence[BackwardPass] = ()
     failures: tuple[Failure, ...] = ()
+    printed: str = ""  # on both streams, as far as it ran in the gallery
 
     def as_dict(self) -> dict[str, Any]:
         """The records as plain data."""
@@ -99,6 +100,7 @@ class Observed:
             "drawings": [drawing.as_dict() for drawing in self.drawings],
             "passes": [recorded.as_dict() for recorded in self.passes],
             "failures": [asdict(failure) for failure in self.failures],
+            "printed": self.printed,
         }
 
     @classmethod
@@ -116,6 +118,7 @@ class Observed:
             drawings=tuple(map(Drawing.from_dict, data["drawings"])),
             passes=Passes(data["passes"]),
             failures=tuple(Failure(**failure) for failure in data["failures"]),
+            printed=data["printed"],
         )
 
 

@@ -55,6 +55,7 @@ class Observation:
         self.source = script.read_text("utf-8") if source is None else source
         self.ledger = Ledger(str(script), self.source)
         self._asked: list[Asked] = []
+        self.printed: list[str] = []  # by whoever runs the script
         self._recording = None
         self._most = MOST_PASSES
         self._open = ExitStack()
@@ -117,6 +118,7 @@ class Observation:
             drawings=tuple(drawings),
             passes=tuple(passes),
             failures=tuple(failures),
+            printed="".join(self.printed),
         )
 
 
