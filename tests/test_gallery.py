@@ -43,7 +43,7 @@ if not hasattr(os, "fork"):
 
 
 def kept() -> dict[str, dict] | None:
-    """What the last build of the book kept of every script, where it is all of the present state."""
+    """What the last build kept of every script, where it is all of the present state."""
     observations = [store.read(path) for path in SCRIPTS]
     if None in observations:
         return None

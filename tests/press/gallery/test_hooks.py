@@ -58,7 +58,7 @@ def test_what_is_not_whole_is_made_again(project, suffix):
     script = project.script("", "part/plot_x")
     for made in (".py.md5", ".rst", ".zip"):
         project.write(f"book/gallery/part/plot_x{made}", "whole")
-    store.write(script, {"completed": True, "failures": []})
+    store.write(script, Observed(completed=True))
     intact.remember(hooks._kept(script), hooks._made(script))
     hooks.prepare(None)
     assert store.outdated() == []
