@@ -13,7 +13,7 @@ PROMPT = re.compile(r"^>>> ", re.MULTILINE)
 PRIVATE = re.compile(r", _\w+: [^=()]+ = (\(\)|\w+)")
 # A type as its user thinks of it: of a few words that a string may be the prose says which, and the
 # plain data that a method takes is what all graphs and passes are.
-LITERAL = re.compile(r"Literal\[[^\]]*\]")
+LITERAL = re.compile(r"~?(?:typing\.)?Literal\[[^\]]*\]")
 DATA = {"GraphData": "Graph", "PassData": "BackwardPass"}
 
 
