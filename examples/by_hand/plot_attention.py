@@ -71,6 +71,8 @@ torch.testing.assert_close(
     {"P": P.grad, "V": V.grad, "S": S.grad, "Q": Q.grad, "K": K.grad},  # autograd
 )
 torch.testing.assert_close(dS.sum(1), torch.zeros(n))
+torch.testing.assert_close(dK.sum(0), torch.zeros(d))
+assert (dS.sum(0).abs() > 0.01).all()
 print("row sums of dS   ", dS.sum(1).numpy().round(12) + 0.0)
 print("column sums of dS", dS.sum(0).numpy().round(3))
 
@@ -166,6 +168,9 @@ for text, wrong in (("mask forgotten", forgotten["Q"]), ("elementwise softmax", 
                     ("scale left out", right["Q"] * math.sqrt(d))):  # fmt: skip
     relative = (wrong - right["Q"]).norm() / right["Q"].norm()
     print(f"{text:20} error {relative:.2f}  first query {wrong[0].norm():.2f}")
+    assert relative > 0.1
+    assert (wrong[0].norm() > 0.1) == (text == "mask forgotten")
+assert right["Q"][0].norm() < 1e-12
 print(f"{'right':20} error 0.00  first query {right['Q'][0].norm():.2f}")
 
 # %%

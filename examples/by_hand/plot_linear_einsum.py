@@ -158,6 +158,10 @@ for name, x, dz in (
     error = (wrong - found).norm() / found.norm() if wrong.shape == found.shape else None
     told = f"shape {tuple(wrong.shape)}" if error is None else f"error {error:.2f}"
     print(f"{name:15} with the transpose missing: {told}")
+    outcome = "raises" if error is None else "right" if error == 0 else "wrong"
+    expected = {"square, ones": "right", "square, random": "wrong", "4 to 3, random": "raises"}
+    assert outcome == expected[name]
+    assert outcome != "wrong" or 0.5 < error < 2
 
 # %%
 # What is saved
@@ -167,23 +171,25 @@ for name, x, dz in (
 
 
 def storages_saved(root):
-    """Bytes of each storage that the nodes behind root have saved."""
+    """Bytes of each storage that the nodes behind root have saved; and how many nodes."""
     nodes, storages = [root], {}
     for node in nodes:
-        nodes += [n for n, _ in node.next_functions if n is not None and n not in nodes]
+        nodes += dict.fromkeys(n for n, _ in node.next_functions if n and n not in nodes)
         values = [getattr(node, a) for a in dir(node) if a.startswith("_saved_")]
         kept = [t.untyped_storage() for t in values if isinstance(t, torch.Tensor)]
         storages |= {storage.data_ptr(): storage.nbytes() for storage in kept}
-    return list(storages.values())
+    return list(storages.values()), len(nodes)
 
 
+root = torch.ones(3, requires_grad=True).exp()
+assert storages_saved((root * root).grad_fn) == ([24], 3)  # what is shared is counted once
 x, w, b = torch.randn(5, 4, requires_grad=True), torch.randn(3, 4, requires_grad=True), bias
 for name, y, numbers in (
     ("linear", F.linear(x, w, b), [5 * 4, 3 * 4]),
     ("nd,kd->nk", torch.einsum("nd,kd->nk", x, w), [5 * 4, 3 * 4]),
     ("nd,kd,k->n", torch.einsum("nd,kd,k->n", x, w, b), [5 * 4, 3 * 4, 5 * 3, 3]),
 ):
-    saved = storages_saved(y.grad_fn)
+    saved, _ = storages_saved(y.grad_fn)
     print(f"{name:11} {sum(saved):4} bytes:", *sorted(saved))
     assert sorted(saved) == sorted(8 * number for number in numbers)
 

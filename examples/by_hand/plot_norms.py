@@ -70,6 +70,7 @@ torch.testing.assert_close(
     {"normal": normal.grad, "r": r.grad, "var": var.grad, "centred": centred.grad, "X": X.grad,
      "gamma": gamma.grad, "beta": beta.grad},  # autograd
 )  # fmt: skip
+torch.testing.assert_close(dX.sum(1), torch.zeros(N))
 print("row sums of dX", dX.sum(1).numpy().round(12) + 0.0)
 
 # %%
@@ -177,6 +178,9 @@ for text, dx in (
     ("both constant", r * dy),
 ):
     print(f"{text:18}{dx.numpy().round(4)!s:36} sum {dx.sum() + 0.0:.2f}")
+    normal = (x - x.mean()).detach() * r
+    zeros = [(dx.sum()).abs().item() < 1e-9, (dx @ normal).abs().item() < 1e-4]
+    assert zeros == [text != "both constant", text == "both depend on x"]
 
 # %%
 # A step that leaves the output where it was
@@ -211,16 +215,18 @@ plt.show()
 
 
 def bytes_saved(root):
-    """Bytes that the nodes behind root have saved, each storage once."""
+    """Bytes that the nodes behind root have saved, each storage once; and how many nodes."""
     nodes, storages = [root], {}
     for node in nodes:
-        nodes += [n for n, _ in node.next_functions if n is not None and n not in nodes]
+        nodes += dict.fromkeys(n for n, _ in node.next_functions if n and n not in nodes)
         values = [getattr(node, a) for a in dir(node) if a.startswith("_saved_")]
         kept = [t.untyped_storage() for t in values if isinstance(t, torch.Tensor)]
         storages |= {storage.data_ptr(): storage.nbytes() for storage in kept}
-    return sum(storages.values())
+    return sum(storages.values()), len(nodes)
 
 
+root = torch.ones(3, requires_grad=True).exp()
+assert bytes_saved((root * root).grad_fn) == (24, 3)  # what is shared is counted once
 x = torch.randn(N, D, requires_grad=True)
 layers = {
     "layer_norm": (F.layer_norm(x, (D,), gamma, beta), N * D + 2 * D + 2 * N),
@@ -228,8 +234,10 @@ layers = {
     "rms_norm": (F.rms_norm(x, (D,), gamma), 2 * N * D + D + N),
 }
 for name, (y, numbers) in layers.items():
-    print(f"{name:11} {bytes_saved(y.grad_fn):4} bytes behind {y.grad_fn.name()}")
-    torch.testing.assert_close(torch.tensor(bytes_saved(y.grad_fn)), torch.tensor(8 * numbers))
+    kept, nodes = bytes_saved(y.grad_fn)
+    print(f"{name:11} {kept:4} bytes behind {y.grad_fn.name()}")
+    torch.testing.assert_close(torch.tensor(kept), torch.tensor(8 * numbers))
+    assert (nodes > 4) == (name == "rms_norm")  # separate operations, on a CPU
 
 # %%
 # What was seen

@@ -134,6 +134,7 @@ for shape in ((5, 3), (7, 4), (2, 5, 6), (3, 4, 5, 2), (4, 6, 2, 3, 5)):
     share = w[t] * (skipped >= 0) / w[t][skipped >= 0].sum()
     by_hand[str(shape)] = share.unsqueeze(1) * (p - Y)
     print(f"{shape!s:16} {t.numel():3} targets, {(skipped >= 0).sum():3} counted")
+    assert 0 < (skipped >= 0).sum() < t.numel()
 torch.testing.assert_close(by_hand, by_autograd)  # by hand, autograd
 
 # %%
@@ -147,7 +148,7 @@ def saved(root):
     """Name, attribute and tensor of all that the nodes behind root have saved."""
     nodes = [root]
     for node in nodes:
-        nodes += [n for n, _ in node.next_functions if n is not None and n not in nodes]
+        nodes += dict.fromkeys(n for n, _ in node.next_functions if n and n not in nodes)
         for attribute in dir(node):
             if attribute.startswith("_saved_"):
                 value = getattr(node, attribute)
@@ -155,6 +156,8 @@ def saved(root):
                     yield node.name(), attribute.removeprefix("_saved_"), value
 
 
+root = torch.ones(3, requires_grad=True).exp()
+assert len(list(saved((root * root).grad_fn))) == 3  # two factors and one result: a node once
 x, target = torch.randn(N, K, requires_grad=True), torch.tensor([2, 0, 1, 2, 2])
 loss, storages = F.cross_entropy(x, target), {}
 for node, name, t in saved(loss.grad_fn):
@@ -162,6 +165,11 @@ for node, name, t in saved(loss.grad_fn):
     print(f"{node:21} {name:13} {tuple(t.shape)!s:7} {t.dtype}")
 by_count = 8 * (N * K + N + 1)
 torch.testing.assert_close(torch.tensor(sum(storages.values())), torch.tensor(by_count))
+names = [(node, name) for node, name, _ in saved(loss.grad_fn)]
+assert names[0] == ("NllLossBackward0", "self")
+assert names[3] == ("LogSoftmaxBackward0", "result")
+assert len(names) == 4
+assert len(storages) == 3
 print(by_count, "bytes: log-probabilities, targets, and the sum of the weights")
 
 # %%
@@ -188,6 +196,9 @@ for text, good, mistaken, how in (
     ("one ignored", summed[0], summed[0] / 2, "divided by 2"),
 ):
     print(f"{text:12}{good.numpy().round(3)!s:24} {how:13}{mistaken.numpy().round(3)}")
+    assert abs(good.sum()) < 1e-9
+    assert (abs(mistaken.sum()) > 0.1) == (how == "elementwise")
+assert not elementwise[1:].any()
 
 # %%
 # What a confident mistake sends back
@@ -229,6 +240,8 @@ joined, apart = F.cross_entropy(x, torch.tensor([1])), -x.softmax(1).log()[0, 1]
 (dx_joined,), (dx_apart,) = torch.autograd.grad(joined, x), torch.autograd.grad(apart, x)
 assert dx_apart.isnan().any()
 assert not dx_joined.isnan().any()
+assert joined.item() == 800
+assert apart.item() == float("inf")
 print("joined", joined.item(), dx_joined)
 print("apart ", apart.item(), dx_apart)
 

@@ -26,7 +26,7 @@ def names(roots):
     """The names of the nodes behind the roots, the leaves' apart."""
     nodes = [root.grad_fn for root in roots]
     for node in nodes:
-        nodes += [child for child, _ in node.next_functions if child and child not in nodes]
+        nodes += {child: 0 for child, _ in node.next_functions if child and child not in nodes}
     return [node.name() for node in nodes]
 
 

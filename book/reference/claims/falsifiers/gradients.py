@@ -57,7 +57,7 @@ def leaf_never_retains(seen):
 def behind(roots):
     nodes = list(dict.fromkeys(root.grad_fn for root in roots))
     for node in nodes:
-        nodes += [child for child, _ in node.next_functions if child and child not in nodes]
+        nodes += {child: 0 for child, _ in node.next_functions if child and child not in nodes}
     return nodes
 
 
