@@ -23,7 +23,7 @@ from sphinx_exercise.nodes import exercise_subtitle
 
 from press import project
 from press.fences import NOTHING, directive
-from press.show.tables import Markup, raw, table
+from press.show.tables import Markup, raw, table, with_code
 
 logger = logging.getLogger(__name__)
 
@@ -285,10 +285,6 @@ def _words(text: str) -> Iterator[nodes.Node]:
             yield nodes.literal("", piece) if number % 2 else nodes.Text(piece)
 
 
-def _html(text: str) -> Markup:
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False)))
-
-
 def put_places(app: Sphinx, doctree: nodes.document, docname: str) -> None:
     """Put links where places were promised; while a page is built alone, nothing."""
     for node in list(doctree.findall(place_node)):
@@ -310,11 +306,11 @@ def _row(app: Sphinx, docname: str, claim: Claim) -> tuple:
     found = _link(app, docname, claim.place) if claim.place else None
     if found:
         uri, title = found
-        where = Markup(f'<a class="reference internal" href="{escape(uri)}">{_html(title)}</a>')
+        where = Markup(f'<a class="reference internal" href="{escape(uri)}">{with_code(title)}</a>')
     else:
         elsewhere = claim.place.partition("#")[0]  # this page is built alone
-        where = _html(elsewhere or claim.needs_none or "not written yet")
-    return claim.name, _html(claim.says), _html(claim.so), where
+        where = with_code(elsewhere or claim.needs_none or "not written yet")
+    return claim.name, with_code(claim.says), with_code(claim.so), where
 
 
 def _link(app: Sphinx, docname: str, place: str) -> tuple[str, str] | None:

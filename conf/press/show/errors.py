@@ -71,20 +71,28 @@ class Program(SphinxDirective):
         return "there is no program" if not code else None
 
     def shown(self, code: str, outcome: Outcome) -> nodes.container:
-        frame = nodes.container(classes=["bp-program", self.css])
-        frame += nodes.paragraph("", self.title, classes=["bp-program-title"])
-        block = nodes.literal_block(code, code, language="python")
-        self.set_source_info(block)
-        frame += block
-        for text, css in ((outcome.printed, "bp-printed"), (outcome.message, "bp-message")):
-            if text:
-                frame += nodes.literal_block(text, text, language="none", classes=[css])
+        frame = box(self, self.title, self.css, code, outcome)
         if outcome.drawing:
             frame += raw(
                 '<details class="bp-state"><summary>The graph at that moment</summary>'
                 f"{drawn(outcome.drawing)}</details>"
             )
         return frame
+
+
+def box(
+    shown_by: SphinxDirective, title: str, css: str, code: str, outcome: Outcome
+) -> nodes.container:
+    """A program, what it prints, and the message it ends with, under a title."""
+    frame = nodes.container(classes=["bp-program", css])
+    frame += nodes.paragraph("", title, classes=["bp-program-title"])
+    block = nodes.literal_block(code, code, language="python")
+    shown_by.set_source_info(block)
+    frame += block
+    for text, kind in ((outcome.printed, "bp-printed"), (outcome.message, "bp-message")):
+        if text:
+            frame += nodes.literal_block(text, text, language="none", classes=[kind])
+    return frame
 
 
 @directive("raises", Needs(executes=True))

@@ -9,7 +9,6 @@ and the page says so; the build goes on, and ``nox -s mutants -- --check`` is wh
 import hashlib
 import json
 from collections import Counter
-from html import escape
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -17,7 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from press import kept
 from press.fences import NOTHING, directive
-from press.show.tables import Markup, raw, table
+from press.show.tables import raw, table, with_code
 from press.trials.mutants import results
 
 SUBJECTS = {"scripts": results.scripts, "rules": results.rules}
@@ -79,19 +78,13 @@ class MutationFigure(SphinxDirective):
             return [nodes.note("", nodes.paragraph("", text))]
         kinds = sum((Counter(row["kinds"]) for row in rows.values()), Counter())
         lines = [
-            (kind, Markup(_code(what)), f"{kinds[kind]:,}")
+            (kind, with_code(what), f"{kinds[kind]:,}")
             for kind, what in results.KINDS.items()
             if kinds[kind]
         ]
         headers = ("kind", "what is changed", "tried, and caught")
         shown = table(headers, lines, f"Changes of the {TITLE[subject]}", "bp-mutants")
         return [nodes.paragraph("", sentence(subject, rows)), raw(shown)]
-
-
-def _code(text: str) -> str:
-    """``text`` as HTML, what stands in backquotes as code."""
-    parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if i % 2 else part for i, part in enumerate(parts))
 
 
 def _digest() -> str:

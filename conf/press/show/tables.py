@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from docutils import nodes
+from markupsafe import Markup
 
 # A phone shows rows as blocks, and some browsers then forget that they are a table's.
 ROLES = {
@@ -18,12 +19,11 @@ ROLES = {
 }
 
 
-class Markup(str):
-    """HTML that is inserted as it is; any other cell is escaped."""
-
-
 def table(headers: Sequence[str], rows: Iterable[Sequence[object]], caption: str, *classes) -> str:
-    """``rows`` under ``headers``; the first cell of a row is its header."""
+    """``rows`` under ``headers``; the first cell of a row is its header.
+
+    A cell that is :class:`markupsafe.Markup` is inserted as it is, any other is escaped.
+    """
     head = "".join(f'<th scope="col">{escape(header)}</th>' for header in headers)
     body = "".join(_row(headers, row) for row in rows)
     css = " ".join(("bp-table", *classes))
@@ -39,6 +39,15 @@ def framed(table: str, name: str) -> str:
     opened = re.compile(rf"<({'|'.join(ROLES)})(?=[ >])")
     told = opened.sub(lambda tag: f'{tag.group()} role="{ROLES[tag[1]]}"', table)
     return f'<div class="bp-frame" role="group" aria-label="{escape(name)}">{told}</div>'
+
+
+def with_code(text: str) -> Markup:
+    """``text`` as HTML, what stands between backticks as code.
+
+    >>> with_code("`a < b` or not")
+    Markup('<code>a &lt; b</code> or not')
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text, quote=False)))
 
 
 def raw(html: str) -> nodes.raw:

@@ -10,8 +10,8 @@ from html import escape
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
 
-from press.fences import NOTHING, directive
-from press.show.errors import Attempt, Fix, run
+from press.fences import Needs, directive
+from press.show.errors import Attempt, Fix, box, run
 from press.show.tables import Markup, raw, table
 from press.show.truth_table import cell, digest, measured, report
 from press.trials import truth
@@ -19,7 +19,7 @@ from press.trials import truth
 MENDED = "_mended"
 
 
-@directive("wrong-gradient", NOTHING)
+@directive("wrong-gradient", Needs(executes=True))
 class Shown(SphinxDirective):
     """What the two boxes of a case have in common with those of the error index."""
 
@@ -40,24 +40,14 @@ class Shown(SphinxDirective):
         columns = found["columns"][2:]  # whether the gradient is wrong is seen in the boxes
         seen = [(Markup(f"<code>{escape(title)}</code>"), *(cell(row[title][c]) for c in columns))]
         return [
-            self.box(case, "Nothing is raised", Attempt.css),
-            self.box(case + MENDED, Fix.title, Fix.css),
+            self._box(case, "Nothing is raised", Attempt.css),
+            self._box(case + MENDED, Fix.title, Fix.css),
             raw(table((found["row"], *columns), seen, "What sees it", "bp-truth")),
         ]
 
-    def box(self, name: str, title: str, css: str) -> nodes.container:
-        """A program and what it prints."""
+    def _box(self, name: str, title: str, css: str) -> nodes.container:
         code = source(name)
-        outcome = run(code)
-        frame = nodes.container(classes=["bp-program", css])
-        frame += nodes.paragraph("", title, classes=["bp-program-title"])
-        block = nodes.literal_block(code, code, language="python")
-        self.set_source_info(block)
-        frame += block
-        for text, kind in ((outcome.printed, "bp-printed"), (outcome.message, "bp-message")):
-            if text:
-                frame += nodes.literal_block(text, text, language="none", classes=[kind])
-        return frame
+        return box(self, title, css, code, run(code))
 
 
 def cases() -> list[str]:
