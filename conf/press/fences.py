@@ -110,6 +110,20 @@ def read(source: str) -> list[Fence]:
     return sorted(found, key=lambda fence: fence.line)
 
 
+def expanded(source: str, names: tuple[str, ...], text: Callable[[Fence], str]) -> str:
+    """The page with the Markdown that ``text`` makes in place of each directive of these names.
+
+    >>> page = "a\\n```{x} 1\\n```\\nb\\n"
+    >>> expanded(page, ("x",), lambda fence: f"<{fence.argument}>")
+    'a\\n<1>\\nb\\n'
+    """
+    written = source.splitlines(keepends=True)
+    for fence in reversed(read(source)):  # from below: the lines above keep their numbers
+        if fence.name in names:
+            written[fence.line - 1 : fence.end] = [text(fence) + "\n"]
+    return "".join(written)
+
+
 def of(page: Path) -> list[Fence]:
     """The directives of the page at that path; none of one that is no Markdown."""
     return read(page.read_text("utf-8")) if page.suffix == ".md" and page.is_file() else []

@@ -6,7 +6,6 @@ on another one the build says so.
 
 import importlib.metadata
 import json
-import re
 from hashlib import sha256
 from html import escape
 from pathlib import Path
@@ -14,13 +13,13 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util import logging
 
-from press import project
+from press import fences, project
 from press.show.tables import Markup, table
 
 logger = logging.getLogger(__name__)
 
 FATES = project.CONF / "press" / "trials" / "operators" / "fates.json"
-DIRECTIVE = re.compile(r"^```\{operator-fates\}[ ]*(?P<kind>[a-z ]+)\n```$", re.MULTILINE)
+NAME = "operator-fates"
 
 
 def rows(kept: dict, kind: str) -> list[tuple]:
@@ -80,7 +79,7 @@ def counts(kept: dict) -> str:
 
 def expand(app: Sphinx, docname: str, source: list[str]) -> None:
     """Replace the directives of a page."""
-    if not DIRECTIVE.search(source[0]):
+    if not any(fence.name == NAME for fence in fences.read(source[0])):
         return
     app.env.metadata[docname]["fates"] = _digest(FATES)
     kept = json.loads(FATES.read_text("utf-8"))
@@ -91,14 +90,13 @@ def expand(app: Sphinx, docname: str, source: list[str]) -> None:
             "python -m press.trials.operators.fates and look at what changed",
             kept["torch"], here, location=docname, type="gate", subtype="operator",
         )  # fmt: skip
-    source[0] = DIRECTIVE.sub(
-        lambda found: (
-            counts(kept)
-            if found["kind"] == "counts"
-            else f"```{{raw}} html\n{shown(kept, found['kind'])}\n```"
-        ),
-        source[0],
-    )
+
+    def text(fence: fences.Fence) -> str:
+        if fence.argument == "counts":
+            return counts(kept)
+        return f"```{{raw}} html\n{shown(kept, fence.argument)}\n```"
+
+    source[0] = fences.expanded(source[0], (NAME,), text)
 
 
 def outdated(app: Sphinx, env, added: set, changed: set, removed: set) -> list[str]:

@@ -124,17 +124,16 @@ def report(message: str) -> None:
 
 def expand(app: Sphinx, docname: str, source: list[str]) -> None:
     """Replace the directives of a page by the Markdown they stand for."""
-    shown = _shown(source[0])
-    if not shown or not STORE.is_file():
+    if not _shown(source[0]) or not STORE.is_file():
         return
     stored = _stored(STORE.stat().st_mtime_ns)
     reference = app.config.torch_reference
-    lines = source[0].splitlines(keepends=True)
-    for fence in reversed(shown):  # from below, so that the lines above keep their numbers
+
+    def text(fence: fences.Fence) -> str:
         kind = fence.name.removeprefix("operator-")
-        text = operator_pages.markdown(stored, kind, fence.argument, reference)
-        lines[fence.line - 1 : fence.end] = [text + "\n"]
-    source[0] = "".join(lines)
+        return operator_pages.markdown(stored, kind, fence.argument, reference)
+
+    source[0] = fences.expanded(source[0], KINDS, text)
 
 
 def _shown(source: str) -> list[fences.Fence]:
