@@ -12,7 +12,7 @@ from typing import Any
 from backwardpass.data import codec, storages
 from backwardpass.data.graph import GraphData
 from backwardpass.data.passes import PassData
-from backwardpass.show import dot, memory, svg, table, tree
+from backwardpass.show import dot, files, memory, svg, table, tree
 
 
 class Graph(GraphData):
@@ -48,6 +48,7 @@ class Graph(GraphData):
     to_text = tree.to_text
     to_dot = dot.to_dot
     to_svg = svg.to_svg
+    save = files.save
     as_dict = codec.graph_as_dict
 
     def _repr_html_(self) -> str:

@@ -6,18 +6,22 @@ square ones and a band on the left, Python functions cut corners.
 
 import hashlib
 import math
+import os
+import re
 from collections.abc import Sequence
 from html import escape
 
 from backwardpass.data.graph import GraphData
-from backwardpass.show.boxes import BADGE, BAND, LEADING, SIZES, Arrow, Box, Line, boxes_and_arrows
-from backwardpass.show.frames import FRAME_FONT, Frame, flat, module_tree
-from backwardpass.show.layout import Layout, Point, Size, place
+from backwardpass.show.boxes import BADGE, BAND, LEADING, SIZES, Arrow, Box, Line
+from backwardpass.show.drawing import draw
+from backwardpass.show.frames import FRAME_FONT, Frame, flat
+from backwardpass.show.layout import Layout, Point, Size
 from backwardpass.show.palette import attributes, style
 from backwardpass.show.words import clean, label_text, shapes_text
 
 MARGIN = 10.0
 MOST_DESCRIBED = 60
+NOTE_FONT = 11.0
 FONT = "ui-monospace, SFMono-Regular, Menlo, Consolas, monospace"
 
 STYLE = f".bp-graph text{{font-family:var(--bp-font,{FONT})}}" + style()
@@ -47,16 +51,23 @@ def to_svg(
         Above so many nodes repeated blocks and then the middle are folded into boxes that say
         how many nodes they stand for; ``None`` folds nothing.
     timeout
-        Seconds that Graphviz may take to lay out a large graph.
+        Seconds that Graphviz may take to lay the graph out, in a process of its own.
+
+    Notes
+    -----
+    A graph in which many edges pass by many others is drawn without shapes beside the edges, or
+    with more of it folded than `max_nodes` asks for; and without frames, where Graphviz fails on
+    them. A line below the picture says so, and so does its description.
 
     Raises
     ------
     RuntimeError
-        If neither pygraphviz nor the program ``dot`` is there to lay the graph out.
+        If neither pygraphviz nor the program ``dot`` is there to lay the graph out, or it fails
+        whatever is left out.
     LayoutTimeoutError
         If the layout takes longer than `timeout`; it is a `RuntimeError`.
     ValueError
-        If `max_nodes` is below 3.
+        If `max_nodes` is below 3, or `title` is a file's name: see :meth:`Graph.save`.
 
     Examples
     --------
@@ -66,22 +77,41 @@ def to_svg(
     >>> svg.startswith("<svg "), "<title id=" in svg
     (True, True)
     """
-    boxes, arrows = boxes_and_arrows(graph, max_nodes)
-    frames = module_tree([box.module for box in boxes])
-    layout = place(
-        [box.size for box in boxes],
-        [(arrow.tail, arrow.head, arrow.label_size, arrow.weight) for arrow in arrows],
-        frames,
-        timeout,
-    )
-    picture = _picture(boxes, arrows, flat(frames), layout)
+    refuse_path(title)
+    drawing = draw(graph, max_nodes, timeout)
+    layout, frames = drawing.layout, flat(drawing.frames)
+    picture = _picture(drawing.boxes, drawing.arrows, frames, layout)
     title = clean(title if title is not None else _title(graph))
-    folded = [box.tooltip for box in boxes if box.kind == "fold"]
+    folded = [box.tooltip for box in drawing.boxes if box.kind == "fold"]
     description = clean(description if description is not None else _description(graph, folded))
+    size = layout.size
+    if drawing.note:
+        description = f"{description} {drawing.note}"
+        picture += f"\n{_note(drawing.note, size)}"
+        size = max(size[0], len(drawing.note) * 0.6 * NOTE_FONT), size[1] + 2 * NOTE_FONT
     if prefix is None:
         digest = hashlib.sha256("\n".join([title, description, picture]).encode())
         prefix = f"bp-{digest.hexdigest()[:12]}"
-    return _element(layout.size, title, description, escape(prefix), picture)
+    return _element(size, title, description, escape(prefix), picture)
+
+
+def refuse_path(title: str | None) -> None:
+    """Raise where a path was given in the place of a title."""
+    path = isinstance(title, os.PathLike)
+    if path or (isinstance(title, str) and re.fullmatch(r"\S+\.(svg|png|pdf|dot|json)", title)):
+        raise ValueError(
+            "to_svg() returns the picture, and takes a title for it;\n"
+            f"got {str(title)!r}, which looks like a file's name.\n"
+            f"Write the file with graph.save({str(title)!r})."
+        )
+
+
+def _note(text: str, size: Size) -> str:
+    """Write below the picture what was left out of it."""
+    return (
+        f'<text class="bp-note"{attributes(".bp-note")} x="0" y="{_n(size[1] + 1.6 * NOTE_FONT)}" '
+        f'font-size="{NOTE_FONT:g}">{escape(text)}</text>'
+    )
 
 
 def _picture(
