@@ -125,5 +125,6 @@ def _check_seen(graph: GraphData, what: str) -> None:
             f"{what} needs a graph whose saved tensors were seen;\n"
             f"got one that was read with {unseen} of them out of sight.\n"
             "backwardpass.abilities()['saved tensors'] says what the PyTorch that read it lacks; "
-            "memory() counts the leaves, and how many sizes are unknown."
+            "nodes of C++ code and TorchScript show none with any. "
+            "memory() counts the rest, and how many sizes are unknown."
         )

@@ -29,7 +29,8 @@ class SavedReader:
         kind = type(node)
         if kind not in self.fields:
             self.fields[kind] = pytorch.saved_fields(node)
-        found = []
+        found = [Saved("something", role="unknown")] if pytorch.is_opaque(node) else []
+        again: dict[str, torch.Tensor] = {}
         for field in self.fields[kind]:
             try:
                 value = pytorch.saved_in(node, field)
@@ -42,6 +43,9 @@ class SavedReader:
                 described = self._describe(saved, f"{field}[{number}]" if several else field)
                 if described is not None:
                     found.append(described)
+                    if described.role == "checkpoint":
+                        again |= pytorch.checkpointed(saved) or {}
+        found += [self._for_checkpoint(name, tensor) for name, tensor in again.items()]
         if pytorch.is_python_function(node):
             found += self._attributes(node)
         return tuple(found)
@@ -60,7 +64,7 @@ class SavedReader:
             # data there is no hook either, so nothing of the user's runs.
             return None if pytorch.refusal(saved) is None else _freed(field)
         if pytorch.has_hook(saved):
-            return self._describe_packed(data, field)
+            return self._describe_packed(data, field, saved)
         if data.dim() == 0 and _is_wrapped_number(data):
             return self._describe_tensor(data, field, "a number", "number")
         storage = storage_of(data)
@@ -81,10 +85,18 @@ class SavedReader:
             return True
         return isinstance(pytorch.whole(tensor), torch.nn.Parameter)
 
-    def _describe_packed(self, data: Any, field: str) -> Saved:
+    def _for_checkpoint(self, name: str, tensor: torch.Tensor) -> Saved:
+        """Describe what a checkpoint keeps, which lives as long as anything that it computes."""
+        storage = storage_of(tensor)
+        role: Role = "parameter" if self._is_parameter(tensor, storage) else "input"
+        source = self.names.of_saved(tensor, storage)
+        return self._describe_tensor(tensor, f"checkpoint.{name}", source, role)
+
+    def _describe_packed(self, data: Any, field: str, saved: Any) -> Saved:
         if pytorch.is_recomputed(data):  # checkpoint keeps a place, and computes the tensor again
             source = "computed again by checkpoint"
-            return Saved(field, nbytes=0, source=source, role="checkpoint")
+            size = None if pytorch.checkpointed(saved) is None else 0
+            return Saved(field, nbytes=size, source=source, role="checkpoint")
         if isinstance(data, (tuple, list)):
             tensors = [part for part in data if isinstance(part, torch.Tensor)]
             data = tensors[0] if len(tensors) == 1 else None

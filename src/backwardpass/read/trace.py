@@ -20,6 +20,7 @@ from backwardpass.read.names import Names
 from backwardpass.read.pytorch import ACCUMULATE, storage_of
 from backwardpass.read.saved import SavedReader
 
+SCRIPTED = "torch::jit::(anonymous namespace)::"
 KINDS: dict[str, Kind] = {
     ACCUMULATE: "accumulate",
     "torch::autograd::CopySlices": "copy",
@@ -232,7 +233,7 @@ class _NodeReader:
             for target, input_nr in below
         )
         saved, module = self.saved.read(node), module_of(node)
-        name = name.removeprefix("torch::autograd::")
+        name = name.removeprefix("torch::autograd::").removeprefix(SCRIPTED)
         return Node(number, name, kind, label, outputs, saved, edges, module, variable)
 
     def _meta(self, meta: Any) -> TensorMeta:

@@ -58,8 +58,17 @@ class Memory:
     parameters
         Those of them that belong to parameters, views of parameters included.
     unknown
-        How many saved things have a size that cannot be known: what a pack hook returned, and what
-        the operation inside a ``CopySlices`` node saved, which PyTorch does not show.
+        How many saved things have a size that cannot be known: what a pack hook returned, what
+        the operation inside a ``CopySlices`` node saved, which PyTorch does not show, and what a
+        node of C++ code or TorchScript did, one for each such node.
+
+    Notes
+    -----
+    What a checkpoint keeps to compute its tensors again counts at each node that asks for them:
+    its arguments, the state of the generator of random numbers, and what a selective policy saved.
+    What the checkpointed function itself holds on to is not seen, nor are tensors behind other
+    Python objects on a `ctx` than lists, tuples and dictionaries. A Python number that PyTorch
+    wrapped in a tensor counts with the 8 bytes it takes, and no hook of saved tensors sees it.
 
     Examples
     --------
