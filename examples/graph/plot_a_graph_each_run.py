@@ -37,6 +37,8 @@ y = y + x
 print("y = y + x     ", len(nodes_of(y.grad_fn)))
 loss = y.sum()
 print("loss = y.sum()", len(nodes_of(loss.grad_fn)))
+assert len(nodes_of((x * x).grad_fn)) == 2  # the leaf's node is met twice, and listed once
+assert len(nodes_of(loss.grad_fn)) == 4
 
 # %%
 # A backward pass adds nothing and takes no node away

@@ -94,6 +94,8 @@ one = {
 for line, result in one.items():
     (name,) = recorded(result)
     print(f"{line:23}{name}")
+assert recorded(one["x.sum()"]) == ["SumBackward0"]
+assert recorded(one["x.sum(0)"]) == ["SumBackward1"]
 
 # %%
 # Lines that record several
@@ -181,12 +183,15 @@ def saved_bytes(forward):
     return len(recorded(result)), sum(storage.nbytes() for storage in storages.values())
 
 
+sizes = {}
 for name, forward in {
     "fused": lambda: (x.softmax(1) * u).sum(),
     "spelled out": lambda: (x.exp() / x.exp().sum(1, keepdim=True) * u).sum(),
 }.items():
     nodes, size = saved_bytes(forward)
+    sizes[name] = size
     print(f"{name:12}{nodes} nodes, {size} bytes saved")
+assert sizes["fused"] < sizes["spelled out"]
 
 # %%
 # What was seen

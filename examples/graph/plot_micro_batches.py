@@ -177,6 +177,8 @@ for X_piece, t_piece in zip(X.split([6, 2]), t.split([6, 2])):
     (errors(w, X_piece, t_piece).mean() * len(t_piece) / N).backward()
     torch.nn.utils.clip_grad_norm_([w], bound)
 cosine = torch.nn.functional.cosine_similarity
+assert abs(cosine(once, dw_mean, dim=0) - 1) < 1e-6
+assert cosine(w.grad, dw_mean, dim=0) < 0.9
 print("clipped once: norm / bound", f"{once.norm() / bound:.4f}", end=", ")
 print("cosine to the full batch", f"{cosine(once, dw_mean, dim=0):.4f}")
 print("clipped twice: norm / bound", f"{w.grad.norm() / bound:.4f}", end=", ")

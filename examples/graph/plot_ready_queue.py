@@ -59,6 +59,8 @@ names[c.grad_fn.next_functions[1][0]] = "q"
 for node, missing in count_edges(loss.grad_fn).items():
     kind = node.name().removeprefix("torch::autograd::")
     print(f"{names[node]:5}{kind:15} waits for {missing}")
+waits = {names[node]: count for node, count in count_edges(loss.grad_fn).items()}
+assert waits == {"loss": 0, "a": 2} | dict.fromkeys("ebcqp", 1)
 
 # %%
 # The queue
@@ -92,6 +94,7 @@ def row(node, ready, missing):
 
 print(f"{'ready':10}{'runs':7}still waiting")
 predicted = [names[node] for node in predict(loss.grad_fn, row)]
+assert predicted == ["loss", *"ecqbap"]
 
 # %%
 # What the engine did
@@ -169,6 +172,7 @@ for number, leaf in enumerate(leaves):
     note = lambda _, number=number: stored.append(number)
     leaf.register_post_accumulate_grad_hook(note)
 torch.stack(leaves).sum().backward()
+assert sorted(stored) == list(range(7))
 print("stored:", stored)
 
 # %%

@@ -108,6 +108,8 @@ for request in requests:
         except RuntimeError:
             answers.append("raises")
     print(f"{request:25}" + "".join(f"{answer:15}" for answer in answers))
+    refused = {"t.requires_grad_(False)": [2, 3], "t.retain_grad()": [0], "t.mul_(3)": [1]}
+    assert [i for i in range(4) if answers[i] == "raises"] == refused.get(request, [])
 
 # %%
 # The messages

@@ -124,6 +124,9 @@ for name in intermediates:
 loss.backward(retain_graph=True)
 for handle in handles:
     handle.remove()
+done = [order.index(f"AccumulateGrad {shape}") for shape in ((2,), (2, 3))]
+assert max(done) < order.index("TanhBackward0")
+assert order[:2] == ["MeanBackward0", "PowBackward0"]
 print("\n".join(f"{step:2d} {name}" for step, name in enumerate(order)))
 
 # %%

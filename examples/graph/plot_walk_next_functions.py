@@ -71,6 +71,9 @@ for number, node in enumerate(nodes):
 for start, place, end, input_nr in edges:
     target = "nothing" if end is None else f"node {end}, input {input_nr}"
     print(f"node {start}, forward input {place} -> {target}")
+assert len(edges) == 8
+assert [edge[2:] for edge in edges if edge[0] == 3] == [(4, 0), (4, 0)]
+assert (2, 1, 4, 1) in edges
 print("output numbers of top and bottom:", top.output_nr, bottom.output_nr)
 
 # %%
@@ -140,6 +143,8 @@ try:
     count_recursively(deep.grad_fn)
 except RecursionError as error:
     print("the recursion ends with", type(error).__name__)
+else:
+    raise AssertionError("the recursion came to an end")
 
 # %%
 # What was seen

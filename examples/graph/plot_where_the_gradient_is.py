@@ -57,6 +57,9 @@ with warnings.catch_warnings():
         t = globals()[name]
         flags = f"{t.is_leaf!s:9}{t.requires_grad!s:15}{t.retains_grad!s:14}"
         print(f"{name:9}{flags}{'None' if t.grad is None else 'a tensor'}")
+    have = [name for name in names if globals()[name].grad is not None]
+    assert have == ["w", "cut", "square"]
+    assert scaled.retains_grad
 
 # %%
 # The graph of the pass
@@ -136,6 +139,9 @@ accumulate.register_prehook(lambda *_: log.append(("node, before it runs", p.gra
 p.register_hook(lambda gradient: log.append(("tensor", p.grad)))
 (p * p).sum().backward()
 print("both edges of p * p lead to the node of p:", edges[0] == edges[1], accumulate.variable is p)
+order = ["tensor", "node, before it runs", "post-accumulate", "node, after it ran"]
+assert [hook for hook, _ in log] == order
+assert [seen is None for _, seen in log] == [True, True, False, False]
 for hook, seen in log:
     print(f"{hook:22}", None if seen is None else seen.tolist())
 

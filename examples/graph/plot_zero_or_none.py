@@ -92,6 +92,7 @@ print(f"{'second step moves e:':22}{'None':8}zeros")
 for name, make in makers.items():
     moved = [not torch.equal(*used_then_unused(make, none)) for none in (True, False)]
     print(f"{name:22}{moved[0]!s:8}{moved[1]}")
+    assert moved == [False, name != "SGD"]
 
 # %%
 # The step that zeros make, by hand

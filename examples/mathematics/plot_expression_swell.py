@@ -162,6 +162,9 @@ for steps in depths:
     for series, count in zip(counts.values(), found):
         series.append(count)
 print("steps", *(f"{name:>18}" for name in counts))
+assert counts["written out"][-1] == 299_007
+assert counts["each part once"] == [8 * steps + 2 for steps in depths]
+assert counts["nodes of autograd"] == [8 * steps for steps in depths]
 for steps in (1, 2, 4, 8, 12):
     print(f"{steps:5}", *(f"{series[steps - 1]:18,}" for series in counts.values()))
 

@@ -121,6 +121,11 @@ for rule_name, rule in rules.items():
         passed[rule_name, name] = check(layer(rule), x)
     marks = {name: "passes" if passed[rule_name, name] else "found" for name in checks}
     print(f"{rule_name:26}", *(marks[name].ljust(widths[name]) for name in checks), sep="  ")
+    assert passed[rule_name, "directional"] == passed[rule_name, "fast"]
+    assert passed[rule_name, "directional"] == passed[rule_name, "gradcheck"]
+found = {name: [rule for rule in rules if not passed[rule, name]] for name in checks}
+assert len(found["gradcheck"]) == 5
+assert found["gradgradcheck"] == ["cosine saved as a constant"]
 
 # %%
 # What the table says
