@@ -167,8 +167,8 @@ p.grad = None  # breaks the cycle
 # %%
 # Moved in or copied
 # ------------------
-# The first gradient becomes ``.grad`` without a copy when nobody else holds it. Someone may: a seed
-# that flows to two leaves unchanged, or a list that a hook fills.
+# The first gradient becomes ``.grad`` without a copy when it lies as the leaf does and nobody else
+# holds it. Someone may: a seed that flows to two leaves unchanged, or a list that a hook fills.
 
 addresses, held = [], []
 handle = p.register_hook(lambda gradient: addresses.append(gradient.data_ptr()))

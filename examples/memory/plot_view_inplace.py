@@ -126,8 +126,8 @@ print(len(chain), "CopySlices in a row, for 4 rows; stacked instead:",
 # Views that refuse
 # -----------------
 # ``split`` and ``unbind`` record one node for all their views, and for a view made without
-# recording it is not clear what a change should mean: both refuse. ``tensor_split`` cuts one by
-# one.
+# recording it is not clear what a change should mean: where a gradient is required, as here, both
+# refuse. ``tensor_split`` cuts one by one.
 
 
 def refused(make):

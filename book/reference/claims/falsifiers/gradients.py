@@ -91,7 +91,8 @@ def stored_once(leaves, roots):
 LAYOUTS = {
     "torch.randn(3, 4)": True, "torch.randn(4, 3).T": True, "torch.randn(3, 8)[:, ::2]": False,
     "torch.randn(2, 3, 4).permute(2, 0, 1)": True, "torch.randn(5)": True, "torch.randn(())": True,
-    "torch.randn(0, 3)": True, "torch.randn(1, 3, 1)": True, "torch.randn(6, 4)[1:3]": True,
+    "torch.randn(0, 3)": True, "torch.randn(6, 4)[1:3]": True,
+    "torch.randn(1, 3, 1).transpose(0, 1)": True,
     "torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last)": True,
 }  # fmt: skip
 USES = ["p.sum()", "(p * 2).sum()", "p.double().exp().sum()", "(p + 1).mean()", "p.flip(0).sum()"]
@@ -140,6 +141,12 @@ def form_of_leaf(p, loss):
     assert (p.grad.shape, p.grad.dtype) == (p.shape, p.dtype)
     pairs = zip(p.shape, p.stride(), p.grad.stride(), strict=True)
     assert all(a == b for size, a, b in pairs if size > 1) or p.numel() == 0, "other strides"
+
+
+@control("gradient-form", "Without gaps, all strides of the first gradient are those of its leaf.")
+def all_strides_of_leaf(p, loss):
+    loss.backward()
+    assert has_gaps(p) or p.numel() == 0 or p.grad.stride() == p.stride()
 
 
 @control(

@@ -19,15 +19,23 @@ def behind(roots):
 
 # --- The memory of a gradient ---------------------------------------------------------------------
 
-# Rules that hand a cotangent on, or a part of it, without computing a number.
-MOVES = ("View", "ReshapeAlias", "Transpose", "T", "Permute", "Cat", "Stack", "Expand", "Unbind")
-MOVES += ("Split", "Alias", "AsStrided", "Squeeze", "Unsqueeze", "Select", "Slice")
+# Rules that hand on a view of the cotangent, and rules that hand on the cotangent itself.
+VIEWS = {f"{name}Backward0" for name in ("View", "ReshapeAlias", "T", "Transpose", "Cat", "Stack")}
+ITSELF = {f"{name}Backward0" for name in ("Add", "Sub", "Clone", "Expand", "Sum")}
 
 
 def moves(roots):
-    """Whether a node's rule hands on a view of what it received."""
-    names = {f"{name}Backward0" for name in MOVES}
-    return any(node.name() in names for node in behind(roots))
+    """Whether a view of a cotangent comes to a leaf with no number computed on the way."""
+    return any(node.name() in VIEWS and to_leaf(node) for node in behind(roots))
+
+
+def to_leaf(node):
+    """Whether a leaf is behind a node, or behind more that hand on what they receive."""
+    return any(
+        hasattr(child, "variable") or (child.name() in VIEWS | ITSELF and to_leaf(child))
+        for child, _ in node.next_functions
+        if child is not None
+    )
 
 
 @claim(
