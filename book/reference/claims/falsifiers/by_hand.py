@@ -263,6 +263,17 @@ def both_modes(x, dy, gamma, mean, var, wide, training, eps):
     torch.testing.assert_close(expected, batch_norm(x, dy, gamma, mean, var, training, eps))
 
 
+@control(
+    "norms-batch",
+    "In evaluation it is the product with r, whether or not there are running statistics.",
+)
+def product_in_evaluation(x, dy, gamma, wide, eps):
+    kind = torch.nn.BatchNorm2d if x.ndim == 4 else torch.nn.BatchNorm1d
+    layer = kind(len(gamma), eps, track_running_stats=False, dtype=x.dtype).eval()
+    found = autograd(lambda x: layer(x), dy * gamma.reshape(wide), x)[0]
+    torch.testing.assert_close((1 + eps) ** -0.5 * gamma.reshape(wide) * dy, found)
+
+
 @control("norms-batch", "The formula does not depend on the mode.")
 def one_for_both(x, dy, gamma, mean, var, wide, training, eps):
     expected = training_formula(x, gamma.reshape(wide) * dy, eps)
