@@ -14,6 +14,8 @@ from backwardpass.data.graph import GraphData
 from backwardpass.data.passes import PassData
 from backwardpass.show import dot, files, memory, svg, table, tree
 
+MOST_ROWS = 1000  # of the table that a notebook displays
+
 
 class Graph(GraphData):
     """A backward graph, its nodes in the order in which the engine runs them on one CPU thread.
@@ -53,9 +55,12 @@ class Graph(GraphData):
 
     def _repr_html_(self) -> str:
         # The picture is looked at first; a table of many rows would push what follows away.
+        first = Graph(self.nodes[:MOST_ROWS], (), self._keys[:MOST_ROWS])
+        more = len(self.nodes) - MOST_ROWS
+        rest = f"<p>And {more:,} nodes more: graph.table() has all of them.</p>" if more > 0 else ""
         shapes = (
             '<details class="bp-details"><summary>Shapes, node by node</summary>'
-            f"{self.table().to_html()}</details>"
+            f"{first.table().to_html()}{rest}</details>"
         )
         try:
             return f'<div class="bp-figure">{self.to_svg()}</div>\n{shapes}'

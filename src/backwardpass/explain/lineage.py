@@ -250,6 +250,8 @@ class Lineage:
         if any(not self.notes[index].what and not self.notes[index].is_leaf for index in before):
             return None  # made by what is not seen, such as compiled code
         loss = self.notes[end].place
+        if first is not None and first > end and not self.notes[first].what:
+            return self._met_afterwards(end, first)
         if first is not None and self.number is not None and first > end:
             return answered(
                 "bound to another tensor",
@@ -262,11 +264,28 @@ class Lineage:
             "No operation of the watched block that led to the loss was given this tensor.",
             change="Compute the loss with it; if another tensor took its name, ask about that one.",
             next="the watch around all of the way from the tensor to the loss, if a part of it ran "
-            "before the block",
+            "before the block, in another thread, or in compiled or scripted code: none of these "
+            "is seen",
             seen=(
                 f"the loss was computed at {loss}",
                 f"leaves with a gradient that it was computed from: {len(leaves)}",
             ),
+        )
+
+    def _met_afterwards(self, end: int, first: int) -> Answer:
+        """Answer of a tensor that was there before, and that no call used until the loss was."""
+        later = [note for note in self.notes[first:] if any(g == first for g, _ in note.given)]
+        places = dict.fromkeys(note.place for note in later if note.place)
+        return Answer(
+            "not used",
+            "No operation of the watched block that led to the loss was given this tensor; it was "
+            "met only after the loss was computed.",
+            change="Compute the loss with it. If it belongs to a model, ask whether the loss was "
+            "computed with that very model, and not with a copy or one made anew.",
+            next="the watch around all of the way from the tensor to the loss, if a part of it ran "
+            "before the block, in another thread, or in compiled or scripted code",
+            seen=(f"the loss was computed at {self.notes[end].place}",),
+            places=tuple(places)[:MOST_PLACES],
         )
 
 

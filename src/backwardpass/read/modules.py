@@ -4,7 +4,9 @@ The note is a string in the node's own `metadata`, so it lives and dies with the
 thread's or model's nodes can be taken for it.
 """
 
+import contextlib
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -87,6 +89,7 @@ def modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
                 return
 
     _used = True
+    quiet = _quiet()
     handles = [register_module_forward_pre_hook(enter)]
     try:
         handles.append(register_module_forward_hook(leave))
@@ -94,6 +97,19 @@ def modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
     finally:
         for handle in handles:
             handle.remove()
+        with contextlib.suppress(ValueError):  # the program has set filters of its own since
+            warnings.filters.remove(quiet)
+
+
+def _quiet() -> Any:
+    """Let a compiled model not warn of the hooks, which look at the module it was made from alone.
+
+    Gives the filter, to be taken out again; other filters stay as they are.
+    """
+    warnings.filterwarnings(
+        "ignore", r"Using `torch\.compile\(module\)` when there are global hooks", UserWarning
+    )
+    return warnings.filters[0]
 
 
 def module_of(node: Any) -> str | None:

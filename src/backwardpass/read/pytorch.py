@@ -420,6 +420,18 @@ def set_engine(function: Callable[..., Any]) -> None:
     torch.autograd._engine_run_backward = function
 
 
+def running_pass() -> int | None:
+    """Number the backward pass that the engine runs on this thread.
+
+    Reads ``torch._C._current_graph_task_id``; without it, and outside of a pass, `None`.
+    """
+    number = -1 if _task is None else _task()
+    return None if number < 0 else number
+
+
+_task = getattr(torch._C, "_current_graph_task_id", None)
+
+
 # What a module returns.
 
 

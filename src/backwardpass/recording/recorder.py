@@ -24,6 +24,8 @@ from backwardpass.read.names import Names
 from backwardpass.read.trace import edges_of, meta_of, read
 from backwardpass.recording.details import Details
 
+DEEP = 50  # passes inside one another; from 60 on the engine runs them in threads of its own
+
 
 def record(
     names: Mapping[str, Any] | torch.nn.Module | None = None,
@@ -81,13 +83,17 @@ def record(
     return Recording(names, only, values)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Running:
     """What the hooks of one pass write to, and what the pass will be made of."""
 
     steps: list[Step] = field(default_factory=list)
     details: Details | None = None
     suspended: bool = False  # while a pass started inside this one runs
+    thread: int = field(default_factory=threading.get_ident)
+    number: int | None = None  # of the engine, told by the first of its nodes to run
+    # Whether a thread of the engine's may run it: another device's, or of passes inside passes.
+    elsewhere: bool = False
 
 
 class Recording:
@@ -113,6 +119,10 @@ class Recording:
         self._with_values = values
         self._passes: list[BackwardPass | None] = []
         self._threads = threading.local()
+        # The passes that run now, and those the engine has numbered.
+        self._open: list[_Running] = []
+        self._numbers: dict[int, _Running] = {}
+        self._lock = threading.Lock()
         # While the recording is open: what passes start through, and what they did before.
         self._gateway: Callable | None = None
         self._before: Callable | None = None
@@ -158,6 +168,28 @@ class Recording:
             return os.path.abspath(filename) == os.path.abspath(self._only)
         return bool(self._only(filename))
 
+    def _belongs(self, running: _Running) -> bool:
+        """Tell whether a node that runs on this thread does so for a pass, and for no other.
+
+        Threads that run passes at the same time may share nodes, a leaf's above all; and so may a
+        pass that was started inside another.
+        """
+        number, here = pytorch.running_pass(), threading.get_ident()
+        if number is None:  # this PyTorch does not say; the engine's own threads are not told apart
+            elsewhere = running.elsewhere and here not in self._callers()
+            return not running.suspended and (here == running.thread or elsewhere)
+        with self._lock:
+            owner = self._numbers.get(number)
+            if owner is None and not running.suspended and running.number is None:
+                elsewhere = running.elsewhere and here not in self._callers()
+                if here == running.thread or elsewhere:
+                    owner = self._numbers[number] = running
+                    running.number = number
+        return owner is running
+
+    def _callers(self) -> set[int]:
+        return {each.thread for each in list(self._open)}
+
     def _observe(
         self, run: Callable[[], Any], outputs: Any, made: tuple[Call, str, int, bool, bool]
     ) -> Any:
@@ -165,9 +197,14 @@ class Recording:
         # The nodes live while the pass runs, as its caller holds the roots: to hold them here too
         # keeps nothing alive for longer.
         running = _Running(details=Details(graph, nodes) if self._with_values else None)
-        place = len(self._passes)
-        self._passes.append(None)
+        with self._lock:
+            place = len(self._passes)
+            self._passes.append(None)
+            self._open.append(running)
         stack = self._threads.__dict__.setdefault("stack", [])
+        running.elsewhere = len(stack) >= DEEP or any(
+            meta.device != "cpu" for node in graph.nodes for meta in node.outputs
+        )
         if stack:
             # The two may share nodes, a leaf above all, whose hooks must not mix them up.
             stack[-1].suspended = True
@@ -176,7 +213,7 @@ class Recording:
         error = None
         try:
             for index, node in enumerate(nodes):
-                handles.append(node.register_prehook(_hook(running, index)))
+                handles.append(node.register_prehook(_hook(running, index, self._belongs)))
             # A leaf holds its AccumulateGrad weakly: as a root it would die here, hook and all.
             nodes = [nodes[i] for i in graph.roots if graph.nodes[i].kind == "accumulate"]
             node = None
@@ -194,12 +231,18 @@ class Recording:
             stack.pop()
             if stack:
                 stack[-1].suspended = False
+            with self._lock:
+                self._open.remove(running)
+                if running.number is not None:
+                    del self._numbers[running.number]
             self._passes[place] = BackwardPass(*made, graph, tuple(running.steps), error)
 
 
-def _hook(running: _Running, index: int) -> Callable[[Any], None]:
+def _hook(
+    running: _Running, index: int, belongs: Callable[[_Running], bool]
+) -> Callable[[Any], None]:
     def note(cotangents: tuple[torch.Tensor | None, ...]) -> None:
-        if running.suspended:
+        if not belongs(running):
             return
         with pytorch.unseen():
             arrived = tuple(value if value is None else meta_of(value) for value in cotangents)

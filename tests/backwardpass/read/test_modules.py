@@ -2,6 +2,7 @@
 
 import re
 import threading
+import warnings
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -213,3 +214,12 @@ def test_a_module_that_holds_one_other_has_no_frame():
         "a.b.c",
         ["a.b.c.d", "a.b.c.e"],
     )
+
+
+def test_a_compiled_model_warns_of_nothing():
+    """Around a model that torch.compile wraps no warning is heard, and the filters stay."""
+    model = torch.compile(torch.nn.Linear(2, 2), backend="eager")
+    before = list(warnings.filters)
+    with backwardpass.modules(model):
+        model(torch.ones(1, 2)).sum().backward()
+    assert list(warnings.filters) == before

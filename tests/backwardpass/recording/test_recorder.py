@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import json
+import threading
 import weakref
 
 import pytest
@@ -471,3 +472,55 @@ def test_keys_of_a_later_version_are_passed_over():
     data["later"] = data["graph"]["later"] = data["steps"][0]["later"] = 1
     data["graph"]["nodes"][1]["later"] = data["graph"]["nodes"][1]["saved"][0]["later"] = 1
     assert BackwardPass.from_dict(data) == seen
+
+
+def test_threads_that_share_parameters_are_told_apart():
+    """Each of several threads' passes has the steps of its own nodes, each once."""
+    shared = leaf(3)
+    together = threading.Barrier(3)
+
+    def meet(u: torch.Tensor) -> None:
+        together.wait(20)
+
+    def work() -> None:
+        for _ in range(5):
+            losses = (shared * 2).exp().sin().sum()
+            losses.register_hook(meet)
+            losses.backward()
+
+    with backwardpass.record(values=True) as recording:
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(recording.passes) == 15
+    for seen in recording.passes:
+        assert sorted(step.node for step in seen.steps) == list(range(len(seen.graph.nodes)))
+
+
+def test_a_pass_that_nobody_records_is_told_apart():
+    """A pass of another thread that `only` leaves out adds no step to a recorded one."""
+    shared = leaf(3)
+    inside, done = threading.Event(), threading.Event()
+
+    def other() -> None:
+        inside.wait(20)
+        space = {"loss": (shared * 3).sum()}
+        exec(compile("loss.backward()", "another.py", "exec"), space)
+        done.set()
+
+    loss = (shared * 2).sum()
+
+    def let_it_run(u: torch.Tensor) -> None:
+        inside.set()
+        assert done.wait(20)
+
+    loss.register_hook(let_it_run)
+    thread = threading.Thread(target=other)
+    thread.start()
+    with backwardpass.record(only=__file__) as recording:
+        loss.backward()
+    thread.join()
+    (seen,) = recording.passes
+    assert [step.node for step in seen.steps] == [0, 1, 2]

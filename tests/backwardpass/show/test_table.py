@@ -119,3 +119,14 @@ def test_html_cells_carry_their_column():
         ["td", "saved", ""],
     ]
     assert "i" not in [tag for tag, _ in seen.tags]
+
+
+def test_a_display_is_bounded():
+    """A notebook's table stops after a thousand rows, and says how many there are more."""
+    x = torch.ones(2, requires_grad=True)
+    y = x
+    for _ in range(1500):
+        y = y.sin()
+    html = backwardpass.trace(y)._repr_html_()
+    assert html.count("<tr>") == 1001
+    assert "And 501 nodes more" in html
