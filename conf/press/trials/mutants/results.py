@@ -191,7 +191,7 @@ def judges(name: str) -> list[Path]:
     if not is_rules(name):
         return []
     found = [OPERATORS / f"{stem}.py" for stem in ("cases", "check", "mutation")]
-    found += [RULES / f"{stem}.py" for stem in ("_registry", "_shared")]
+    found += [RULES / f"{stem}.py" for stem in ("_chain", "_registry", "_shared")]
     if name == "vjps/_shared":  # rules of every family judge it
         return [
             *found,
@@ -219,7 +219,9 @@ def scripts() -> list[Path]:
 
 def rules() -> list[Path]:
     """The modules of ``backwardpass.vjps`` that compute gradients."""
-    return sorted(p for p in RULES.glob("*.py") if p.stem not in ("__init__", "_registry"))
+    return sorted(
+        p for p in RULES.glob("*.py") if p.stem not in ("__init__", "_chain", "_registry")
+    )
 
 
 def kept(path: Path = MEASURED) -> dict[str, dict]:

@@ -109,3 +109,9 @@ def sums_of_exponentials():
     yield case("equal arguments", numbers(1, -2), numbers(1, -2)).real()
     yield case("far apart", numbers(50, -50), numbers(-50, 50)).real()
     yield case("one is -∞", numbers(-inf, 1), numbers(2, -inf)).real().kink("-∞ does not move")
+
+
+@edges("__radd__", "__rsub__", "__rmul__")
+def reflected():
+    yield case("broadcast", normal(3), normal(2, 3))
+    yield case("with a number", normal(3), 2)

@@ -84,9 +84,3 @@ def matrix():
     yield case("not square", normal(2, 3))
     yield case("not contiguous", normal(3, 4)[:, ::2])
     yield case("nothing", normal(0, 2))
-
-
-@edges("__radd__", "__rsub__", "__rmul__")
-def reflected():
-    yield case("broadcast", normal(3), normal(2, 3))
-    yield case("with a number", normal(3), 2)

@@ -79,11 +79,12 @@ def stft():
 
 @edges("istft")
 def istft():
-    def spectrum(frames):
-        return normal(5, frames) + 1j * normal(5, frames)
+    def spectrum(rows, frames):
+        return normal(rows, frames) + 1j * normal(rows, frames)
 
-    yield case("a window, a length", spectrum(4), 8, 2, window=positive(8), length=5).real()
-    yield case("scaled", spectrum(3), 8, 2, normalized=True).real()
+    yield case("a length", spectrum(5, 4), 8, 2, length=5)
+    whole = {"onesided": False, "return_complex": True}
+    yield case("a window, all of the spectrum", spectrum(8, 4), 8, 2, window=positive(8), **whole)
 
 
 @edges("fft.hfft2", "fft.hfftn")

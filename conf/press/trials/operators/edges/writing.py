@@ -28,7 +28,7 @@ def slice_():
     yield case("a step, from the end", normal(5), -1, -4, None, 2)
 
 
-@edges("as_strided", "as_strided_copy")
+@edges("as_strided", "as_strided.partial_views", "as_strided_copy")
 def as_strided():
     yield case("windows that overlap", normal(5), (3, 3), (1, 1), 0)
     yield case("every entry the same", normal(3), (2, 2), (0, 0), 1)
