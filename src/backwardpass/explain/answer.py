@@ -11,6 +11,13 @@ WATCH = "the forward pass inside «with backwardpass.watch() as watched:», then
 RECORD = (
     "the backward pass inside «with backwardpass.record() as recording:», then ask with recording="
 )
+# Where a watch has seen no cut although there is one.
+UNSEEN = (
+    "the way from the tensor to the loss piece by piece: ask of one result after the other with "
+    "trace(result). A watch does not see other threads, compiled or scripted code, functions under "
+    "torch.func, or what ran before the block; and checkpoint(..., use_reentrant=True) records "
+    "nothing if none of its inputs requires a gradient: pass use_reentrant=False"
+)
 VALUES = "record(values=True), which tells whether a hook took it away during the pass"
 
 # From the graph; from a recorded pass; from a watched forward pass.

@@ -107,14 +107,13 @@ class Lineage:
 
     def made_at(self) -> tuple[Place, ...]:
         """Give the line that made the tensor."""
-        place = self.notes[self.latest].place if self.latest is not None else None
-        return () if place is None else (place,)
+        return () if self.latest is None else _lines_of(self.notes[self.latest])
 
     def cleared_at(self) -> tuple[Place, ...]:
         """Give the last line on which the tensor's gradient was set to None."""
         for note in reversed(self.notes):
             if note.what == CLEARED and self.notes[note.given[0][0]].tensor == self.number:
-                return () if note.place is None else (note.place,)
+                return _lines_of(note)
         return ()
 
     def _names_on(self, index: int, place: Place) -> set[str]:
@@ -197,7 +196,8 @@ class Lineage:
         what = DETACHING.get(first.what, _called(first.what))
         if kind == "copied":
             what = first.what
-        places = [self.notes[index].place for index in cuts if kinds[index] == kind]
+        lines = [_lines_of(self.notes[index]) for index in cuts if kinds[index] == kind]
+        lines = list(dict.fromkeys(lines))
         seen = []
         if kind == "recording was off":
             if first.inference:
@@ -206,14 +206,14 @@ class Lineage:
                 seen.append("recording was off already when the watched block began")
             else:
                 seen.append(f"recording was switched off at {first.off}")
-        more = len(dict.fromkeys(places)) - MOST_PLACES
+        more = len(lines) - MOST_PLACES
         if more > 0:
             seen.append(f"{count(more, 'more line')} of the same kind")
         return answered(
             kind,
             BECAUSE[kind].format(what=what, function=first.function or "a Function"),
             seen=tuple(seen),
-            places=tuple(dict.fromkeys(place for place in places if place))[:MOST_PLACES],
+            places=_flat(lines[:MOST_PLACES]),
         )
 
     def _apart(self, derived: set[int], before: set[int], end: int) -> Answer | None:
@@ -229,12 +229,12 @@ class Lineage:
         if not left:
             return self._unused(before, end)
         how = ", ".join(dict.fromkeys(LEAVING[note.what] for note in left))
-        places = dict.fromkeys(note.place for note in reversed(left) if note.place)
+        lines = list(dict.fromkeys(_lines_of(note) for note in reversed(left)))
         return answered(
             "left PyTorch",
             f"Nothing that PyTorch computed from it went into the loss; as {how} its values left "
             "PyTorch, where nothing is recorded.",
-            places=tuple(places)[:MOST_PLACES],
+            places=_flat(lines[:MOST_PLACES]),
         )
 
     def _unused(self, before: set[int], end: int) -> Answer | None:
@@ -275,7 +275,7 @@ class Lineage:
     def _met_afterwards(self, end: int, first: int) -> Answer:
         """Answer of a tensor that was there before, and that no call used until the loss was."""
         later = [note for note in self.notes[first:] if any(g == first for g, _ in note.given)]
-        places = dict.fromkeys(note.place for note in later if note.place)
+        lines = list(dict.fromkeys(_lines_of(note) for note in later))
         return Answer(
             "not used",
             "No operation of the watched block that led to the loss was given this tensor; it was "
@@ -285,8 +285,17 @@ class Lineage:
             next="the watch around all of the way from the tensor to the loss, if a part of it ran "
             "before the block, in another thread, or in compiled or scripted code",
             seen=(f"the loss was computed at {self.notes[end].place}",),
-            places=tuple(places)[:MOST_PLACES],
+            places=_flat(lines[:MOST_PLACES]),
         )
+
+
+def _lines_of(note: Note) -> tuple[Place, ...]:
+    """Give the line a note was taken on, before it the user's own where that is a library's."""
+    return tuple(place for place in (note.user, note.place) if place is not None)
+
+
+def _flat(lines: Iterable[tuple[Place, ...]]) -> tuple[Place, ...]:
+    return tuple(dict.fromkeys(place for each in lines for place in each))
 
 
 def _rebound(place: Place) -> str | None:

@@ -20,7 +20,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 from backwardpass.explain.forwards import Forwards
 from backwardpass.explain.place import Place, place_of
 from backwardpass.read import pytorch
-from backwardpass.read.caller import called_from, caller, frame_outside
+from backwardpass.read.caller import called_from, caller, frame_outside, users_frame
 from backwardpass.read.pytorch import storage_of
 
 # What takes a value out of PyTorch, where nothing is recorded.
@@ -59,6 +59,7 @@ class Note:
     function: str | None = None  # the autograd.Function inside whose forward it was
     off: Place | None = None  # where recording had been switched off
     names: tuple[str, ...] = ()  # what the caller called those given leaves that require one
+    user: Place | None = None  # the line outside of libraries that led to `place`, if another
     became: str | None = None  # "function" or "leaf": what let it require a gradient later
 
 
@@ -141,7 +142,7 @@ class Watch:
         if alive is not None and alive() is not None:
             # Such as a Parameter made of a result: a new leaf over the same memory.
             note.what, note.given = "new", ((place, self._notes[place].requires_grad),)
-            note.place = self._notes[place].place
+            note.place, note.user = self._notes[place].place, self._notes[place].user
             note.became = "leaf" if requires_grad and pytorch.is_leaf(tensor) else None
         return note
 
@@ -193,8 +194,9 @@ class _Mode(TorchFunctionMode):
                 self._note_tensors(name, given, leaves, made)
 
     def _note_without_tensor(self, what: str, given: tuple[tuple[int, bool], ...]) -> None:
-        place, recording = place_of(frame_outside()), torch.is_grad_enabled()
-        self._watch._note(Note(what, place, given, recording=recording))
+        frame = frame_outside()
+        place, recording = place_of(frame), torch.is_grad_enabled()
+        self._watch._note(Note(what, place, given, recording=recording, user=_users_line(frame)))
 
     def _note_tensors(
         self,
@@ -204,7 +206,7 @@ class _Mode(TorchFunctionMode):
         made: list[torch.Tensor],
     ) -> None:
         frame, recording = frame_outside(), torch.is_grad_enabled()
-        place, names = place_of(frame), _names_of(leaves, frame)
+        place, names, user = place_of(frame), _names_of(leaves, frame), _users_line(frame)
         inside = None if recording or not given else self._watch._forwards.around()
         for tensor in made:
             note = Note(
@@ -219,6 +221,7 @@ class _Mode(TorchFunctionMode):
                 function=inside,
                 off=None if recording else self._watch._off,
                 names=names,
+                user=user,
             )
             self._watch._note(note, tensor)
 
@@ -271,6 +274,12 @@ def _name(function: Callable) -> str:
     if name in ("__get__", "__set__"):
         return getattr(getattr(function, "__self__", None), "__name__", name)
     return name
+
+
+def _users_line(frame: FrameType | None) -> Place | None:
+    """Give the line of the user's that called a library, where the frame is the library's."""
+    own = users_frame(frame)
+    return None if own is None or own is frame else place_of(own)
 
 
 def _names_of(tensors: list[torch.Tensor], frame: FrameType | None) -> tuple[str, ...]:

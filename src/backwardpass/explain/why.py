@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from backwardpass.data.graph import GraphData, Node
-from backwardpass.explain.answer import CHANGE, RECORD, WATCH, Answer, answered, count
+from backwardpass.explain.answer import CHANGE, RECORD, UNSEEN, WATCH, Answer, answered, count
 from backwardpass.explain.lineage import Lineage
 from backwardpass.explain.passes import after_passes
 from backwardpass.explain.watch import Watch
@@ -186,7 +186,7 @@ def _loss_without_graph(loss: torch.Tensor, lineage: Lineage | None) -> Answer:
     return Answer(
         "loss without a graph",
         f"The loss requires no gradient itself: it was computed {where}. Its backward() raises.",
-        next="" if lineage else WATCH,
+        next=UNSEEN if lineage else WATCH,
         seen=(f"the loss has shape {tuple(loss.shape)}, and no grad_fn",),
     )
 
@@ -224,7 +224,7 @@ def _not_reached(
         "not reached",
         "It requires a gradient, and no path leads from the loss to it: the loss was computed "
         "without it, or the path was cut on the way.",
-        next="" if lineage else WATCH,
+        next=UNSEEN if lineage else WATCH,
         seen=tuple(seen),
     )
 

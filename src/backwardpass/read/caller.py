@@ -2,6 +2,7 @@
 
 import os
 import sys
+import sysconfig
 from collections.abc import Callable
 from functools import lru_cache
 from types import CodeType, FrameType, FunctionType
@@ -13,6 +14,10 @@ PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 INSIDE = tuple(
     folder + os.sep for folder in (os.path.dirname(os.path.abspath(torch.__file__)), PACKAGE)
 )
+# Python's own folder, for what the standard library does between a program and PyTorch.
+LIBRARIES = tuple(
+    path + os.sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))
+)
 
 
 def frame_outside() -> FrameType | None:
@@ -21,6 +26,26 @@ def frame_outside() -> FrameType | None:
     while frame is not None and frame.f_code.co_filename.startswith(INSIDE):
         frame = frame.f_back
     return frame
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """Find the innermost frame, from one on, outside of installed libraries and of Python's own.
+
+    Where there is none, as in a program that is itself installed, there is no answer.
+    """
+    while frame is not None and _is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    return frame
+
+
+@lru_cache(maxsize=4096)
+def _is_library(filename: str) -> bool:
+    inside = filename.startswith(LIBRARIES) or filename.startswith(INSIDE)
+    # Code that a library made as it ran, such as torch.fx's, has a name in angle brackets; a
+    # notebook's and a prompt's are told apart by theirs.
+    made = filename.startswith("<") and not filename.startswith(("<stdin", "<string", "<ipython"))
+    parts = filename.replace(os.sep, "/").split("/")
+    return inside or made or "site-packages" in parts or "dist-packages" in parts
 
 
 def caller() -> FrameType:

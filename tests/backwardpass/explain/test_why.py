@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
+from torch.utils.checkpoint import checkpoint
 
 import backwardpass
 from backwardpass import Answer, Place, why_no_grad
@@ -587,3 +588,57 @@ def test_a_place_is_written_shortly():
         "  to change: c.",
         "  to run: d",
     ]
+
+
+def test_a_tensor_that_is_met_after_the_loss_was_not_made_then():
+    """Of a parameter that the optimizer holds and the loss does not, nothing untrue is said."""
+    trained, used = torch.nn.Linear(3, 1), torch.nn.Linear(3, 1)
+    optimizer = torch.optim.SGD(trained.parameters(), lr=0.1)
+    with backwardpass.watch() as watched:
+        loss = used(torch.ones(2, 3)).square().mean()
+        loss.backward()
+        optimizer.step()
+    answer = backwardpass.why_no_grad(trained.weight, loss, watched=watched)
+    assert answer.cause == "not used"
+    assert "made after" not in str(answer)
+    assert "met only after the loss" in answer.because
+    assert "scripted" in answer.next
+
+
+def test_the_users_own_line_comes_before_the_librarys(tmp_path):
+    """Where a library cut the way, the line that called it comes first, and the library's next."""
+    library = tmp_path / "site-packages" / "library.py"
+    library.parent.mkdir()
+    library.write_text("def encode(model, x):\n    return model(x).detach()\n", "utf-8")
+    space: dict = {}
+    exec(compile(library.read_text("utf-8"), str(library), "exec"), space)
+    model = torch.nn.Linear(3, 1)
+    with backwardpass.watch() as watched:
+        loss = space["encode"](model, torch.ones(2, 3)).sum()
+    answer = backwardpass.why_no_grad(model.weight, loss, watched=watched)
+    assert answer.cause == "detached"
+    assert [place.filename for place in answer.places] == [__file__, str(library)]
+    assert answer.places[0].source.startswith('loss = space["encode"]')
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad=True")
+def test_what_a_watch_did_not_see_ends_in_what_to_run():
+    """A re-entrant checkpoint whose input requires none: no cut is seen, and the answer goes on."""
+    model = torch.nn.Linear(3, 1)
+    with backwardpass.watch() as watched:
+        bias = torch.zeros(1, requires_grad=True)
+        hidden = checkpoint(model, torch.ones(2, 3), use_reentrant=True)
+        loss = (hidden + bias).sum()
+    for seen in (watched, None):
+        answer = backwardpass.why_no_grad(model.weight, loss, watched=seen)
+        assert answer.next, str(answer)
+
+
+def test_inside_vmap_the_answer_goes_on():
+    """A detach() inside torch.func is not seen, and the answer says what to run."""
+    w = torch.ones(2, requires_grad=True)
+    b = torch.ones(2, requires_grad=True)
+    with backwardpass.watch() as watched:
+        loss = (torch.func.vmap(lambda each: each.detach() * 2)(w) + b).sum()
+    answer = backwardpass.why_no_grad(w, loss, watched=watched)
+    assert answer.change or answer.next, str(answer)
