@@ -52,8 +52,9 @@ settings["myst_substitutions"] = {
     "python_version": platform.python_version(),
     "torch_version": footer.torch_version(),
 }
-# Sphinx's default ignores what an exception says; here a message shown is a message checked.
-settings["doctest_default_flags"] = doctest.ELLIPSIS | doctest.DONT_ACCEPT_TRUE_FOR_1
+# Sphinx's default ignores what an exception says; here a message shown is a message checked, to its
+# end: what leaves something out asks for it on its line.
+settings["doctest_default_flags"] = doctest.DONT_ACCEPT_TRUE_FOR_1
 selection.apply(os.environ.get("BACKWARDPASS_ONLY", ""), settings)
 
 globals().update(settings)

@@ -139,6 +139,7 @@ for lead, n, m, d, e in (((), 5, 5, 3, 4), ((2,), 4, 4, 3, 6), ((3, 2), 6, 6, 4,
     q, k, v = (t.requires_grad_() for t in (q, k, v))
     causal = F.scaled_dot_product_attention(q, k, v, is_causal=True)
     added = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    # equal sizes: a causal mask is for a sequence and itself
     found = *torch.autograd.grad(causal, (q, k, v), dO), *torch.autograd.grad(added, mask, dO)
     by_hand = attend_backward(q.detach(), k.detach(), v.detach(), dO, hidden)
     torch.testing.assert_close(by_hand, dict(zip("QKVS", found, strict=True)))  # by hand, autograd

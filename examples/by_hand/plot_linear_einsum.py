@@ -146,6 +146,8 @@ print(len(by_hand), "gradients of 9 equations")
 # :math:`\bar W = \bar Z^\top X`. Its transpose has the shape of ``W`` when the layer is square, and
 # then nothing raises. On ones even the numbers agree.
 
+# equal sizes: the mistake that only a square layer hides; the last one is none
+# symmetric: so do ones, of which every product is symmetric
 for name, x, dz in (
     ("square, ones", torch.ones(5, 3), torch.ones(5, 3)),
     ("square, random", torch.randn(5, 3), torch.randn(5, 3)),

@@ -42,7 +42,7 @@ def jacobian(x):
 
 
 x = torch.tensor([0.9, 0.7])
-J = jacobian(x)
+J = jacobian(x)  # equal sizes: f maps the plane to itself, and is applied twice
 torch.testing.assert_close({"J": J}, {"J": torch.func.jacrev(f)(x)})  # by hand, autograd
 print(J)
 

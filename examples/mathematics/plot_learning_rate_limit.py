@@ -27,7 +27,7 @@ plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text
                      "xtick.color": grey, "ytick.color": grey})  # fmt: skip
 torch.set_default_dtype(torch.float64)
 B = torch.tensor([[0.8, 0.6], [-1.2, 1.6]])
-A = B.T @ B
+A = B.T @ B  # symmetric: as every Hessian is
 c = torch.tensor([0.5, -0.25])
 start = torch.tensor([2.0, 1.5])
 

@@ -35,7 +35,8 @@ value = x.detach()
 dp = 3 * value**2 * torch.cos(value**2) + 3 * torch.sin(value**2)
 dx = 2 * value * dp
 grads = torch.autograd.grad(y, (p, x), retain_graph=True)
-torch.testing.assert_close({"p": dp, "x": dx}, dict(zip("px", grads)))  # by hand, autograd
+by_autograd = dict(zip("px", grads, strict=True))
+torch.testing.assert_close({"p": dp, "x": dx}, by_autograd)  # by hand first
 print("gradient of p", dp.item(), " of x", dx.item())
 
 # %%

@@ -100,7 +100,8 @@ for name, value in zip(names, z_bar.tolist()):
 # :func:`torch.autograd.grad` returns the gradient for any value of the graph, leaf or not.
 
 grads = torch.autograd.grad(y, (x1, x2, x3, p, q, r, s, t, y), retain_graph=True)
-torch.testing.assert_close(dict(zip(names, z_bar)), dict(zip(names, grads)))  # by hand, autograd
+by_hand, by_autograd = (dict(zip(names, values, strict=True)) for values in (z_bar, grads))
+torch.testing.assert_close(by_hand, by_autograd)
 print("gradients compared:", len(grads))
 
 # %%

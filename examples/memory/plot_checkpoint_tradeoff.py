@@ -149,7 +149,7 @@ for name, stack in stacks.items():
     parameters = [p for block in stack for p in block.parameters()]
     plain = torch.autograd.grad(run(stack, False).square().sum(), parameters)
     recomputed = torch.autograd.grad(run(stack, True).square().sum(), parameters)
-    for one, other in zip(plain, recomputed):
+    for one, other in zip(plain, recomputed, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
     print(f"{name:21} {len(plain)} gradients equal")
 

@@ -60,7 +60,7 @@ def pack(t):
 
 
 def unpack(kept):
-    return torch.load(kept.path) if isinstance(kept, OnDisk) else kept
+    return torch.load(kept.path) if isinstance(kept, OnDisk) else kept  # reads: what pack wrote
 
 
 one = pack(torch.ones(1000))

@@ -185,7 +185,7 @@ frames = {"both_then_step": dWg_old, "forward_again": dWg_new, "allow_mutation":
           "through_data": dWg_old}  # fmt: skip
 fig, axes = plt.subplots(1, len(ways), figsize=(7.4, 2.8), sharey=True)
 for axis, (way, gradient) in zip(axes, found.items()):
-    right = torch.allclose(gradient, frames[way])
+    right = (gradient - frames[way]).abs().max() < 1e-12
     entries = range(gradient.numel())
     color = "#009e73" if right else "#d55e00"
     axis.bar(entries, gradient.flatten().tolist(), width=0.45, color=color)

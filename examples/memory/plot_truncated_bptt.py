@@ -62,6 +62,7 @@ torch.testing.assert_close(by_hand, by_autograd)  # by hand, autograd
 
 N, steps, D, H = 5, 24, 3, 8
 x, c = torch.randn(steps, N, D), torch.randn(steps, N, H)
+# equal sizes: a state follows a state
 A = (torch.randn(H, H) / H**0.5).requires_grad_()
 B = torch.randn(H, D).requires_grad_()
 

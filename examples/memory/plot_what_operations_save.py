@@ -131,14 +131,15 @@ rules = {
     "x.sum(1)": lambda u, node: u[:, None].expand(node._saved_self_sym_sizes),
     "x @ W.T": lambda u, node: u @ node._saved_mat2.T,
 }
-by_hand, by_autograd = {}, {}
+by_rule, by_autograd = {}, {}
 for text, (operation, _) in guesses.items():
     result = operation()
     with torch.no_grad():
-        by_hand[text] = rules[text](u[text], result.grad_fn)
+        by_rule[text] = rules[text](u[text], result.grad_fn)
     (by_autograd[text],) = torch.autograd.grad(result, x, u[text])
-torch.testing.assert_close(by_hand, by_autograd)  # by hand, autograd
-print(len(by_hand), "gradients from saved tensors alone")
+# no hand-derived gradient: the rules are given what autograd saved
+torch.testing.assert_close(list(by_rule.values()), list(by_autograd.values()))
+print(len(by_rule), "gradients from saved tensors alone")
 
 # %%
 # The same storage, maybe another object

@@ -26,10 +26,11 @@ plt.rcParams.update({"figure.facecolor": "none", "axes.facecolor": "none", "text
 
 torch.manual_seed(0)
 steps, scales = 30, (0.9, 1.0, 1.1)
+# equal sizes: a state is multiplied by the same matrix at every step
 Q, _ = torch.linalg.qr(torch.randn(4, 4, dtype=torch.float64))
 start = torch.randn(3, 4, dtype=torch.float64)
 c = torch.randn(3, 4, dtype=torch.float64)
-print("lengths kept:", torch.allclose((start @ Q).norm(dim=1), start.norm(dim=1)))
+torch.testing.assert_close((start @ Q).norm(dim=1), start.norm(dim=1))  # it keeps lengths
 
 # %%
 # Forward, keeping the gradient of every state
@@ -74,7 +75,7 @@ torch.testing.assert_close(
 # end. On an axis of powers that is a straight line.
 
 fig, axes = plt.subplots(figsize=(6, 3.2), layout="constrained")
-for scale, color in zip(scales, ("#0072b2", "#e69f00", "#d55e00")):
+for scale, color in zip(scales, ("#0072b2", "#e69f00", "#d55e00"), strict=True):
     _, states = run(scale)
     norms = torch.stack([state.grad.norm() for state in states])
     law = scale ** (steps - torch.arange(steps + 1, dtype=torch.float64)) * c.norm()

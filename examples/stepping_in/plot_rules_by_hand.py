@@ -97,7 +97,7 @@ w = torch.tensor(0.7, **double, requires_grad=True)
 grads = torch.autograd.grad(WeightedSum.apply(x, y, w), (x, y, w), u)
 ratio = w.item()
 by_hand = {"x": ratio * u, "y": (1 - ratio) * u, "w": (u * (x - y).detach()).sum()}
-torch.testing.assert_close(by_hand, dict(zip("xyw", grads)))  # by hand, autograd
+torch.testing.assert_close(by_hand, dict(zip("xyw", grads, strict=True)))  # by hand, autograd
 results = [WeightedSum.apply(x, y, v) for v in (w, w.detach())]
 saved = [len(result.grad_fn.saved_tensors) for result in results]
 print("gradient of w", round(grads[2].item(), 4), "- tensors saved with and without it:", saved)

@@ -5,9 +5,11 @@ while it ran, and those of its sabotaged replay.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from press.observed.comparison import BY_HAND, FACTOR, Comparison, Replay
+from press.judge import compared as comparing
+from press.judge import source as sources
+from press.observed.comparison import BY_HAND, FACTOR, Comparison, Replay, Stillness
 from press.observed.failure import Failure
 
 NOTHING_DERIVED = re.compile(r"^# no hand-derived gradient: \S.*", re.MULTILINE)
@@ -24,8 +26,14 @@ GATES = {
     "nan": "a compared value is NaN",
     "dtype": "a gradient derived by hand is compared in less than double precision",
     "tolerance": "a tolerance is looser than the default of its dtype, without a reason beside it",
-    "replay": "a comparison by hand still passes after autograd was falsified, "
-    "or the falsified run does not reach its end",
+    "unrun": "a comparison is written and compares nothing, or a gradient is derived and compared "
+    "with nothing",
+    "count": "a script makes fewer comparisons than it did, and nobody has said why",
+    "data": "sizes, symmetry or real numbers in the data would hide a missing transpose or "
+    "conjugate",
+    "refused": "a script takes what no replay disturbs, compares unseen, or hides lines that run",
+    "replay": "a gradient by hand moves when only autograd is disturbed, a comparison by hand "
+    "still passes after autograd was falsified, or the falsified run does not reach its end",
     "drawing": "a graph that a script shows cannot be drawn",
     "operator": "a rule of the operator reference disagrees with autograd, forward mode or finite "
     "differences",
@@ -37,7 +45,8 @@ GATES = {
     "tried by nothing, or was changed and not where it is repeated",
     "prompt": "a prompt stands where nothing would run it",
     "message": "PyTorch says something else than an entry of the error index, or nothing",
-    "skipped": "a page or a docstring switches off one of its own examples or cells",
+    "skipped": "a page or a docstring switches off one of its own examples or cells, hides one, "
+    "shows code that nothing runs, or expects what nearly anything would match",
     "table": "a cell of a truth table is not what is expected of it",
     "older": "what the oldest PyTorch shows differently has no reason, or a reason is of nothing",
     "address": "a page shows the address of an object, which no other build would show",
@@ -45,17 +54,32 @@ GATES = {
 
 
 def judge(
-    script: str, source: str, compared: Sequence[Comparison], replayed: Replay | None
+    script: str,
+    source: str,
+    compared: Sequence[Comparison],
+    replayed: Replay | None,
+    still: Stillness | None = None,
+    symmetric: Mapping[str, int] | None = None,
 ) -> list[Failure]:
     """Every reason for which ``script`` must not be published; none means it may.
 
     ``replayed`` is None when the script itself did not reach its end: then there was no replay,
-    and only what it compared before it stopped is judged.
+    and only what it compared before it stopped is judged.  ``still`` tells which sides by hand
+    moved where only autograd was disturbed, ``symmetric`` which matrices equal their transpose.
     """
     found = [*_diverging(compared), *_not_numbers(compared), *_imprecise(compared)]
     found += _loose(compared, source.splitlines())
+    found += [
+        *sources.refused(source, {c.line for c in compared if c.kind == BY_HAND}),
+        *comparing.by_own_size(compared),
+    ]
+    found += comparing.tolerances(compared, source.splitlines())
+    found += comparing.hidden_by_data(source, compared, symmetric or {})
+    passing = {(c.line, c.name) for c in (replayed.comparisons if replayed else ()) if c.passed}
+    found += _moved(still or Stillness(), passing)
     if replayed is not None:
         found += [*_nothing_compared(compared, source), *_unmoved(compared, replayed)]
+        found += [*comparing.unrun(source, compared), *comparing.fewer(script, compared)]
         found += [
             (line, "caught", "no exception came to this line, which would show nothing of one")
             for line in replayed.uncaught
@@ -148,6 +172,29 @@ def _unmoved(compared: Sequence[Comparison], replayed: Replay) -> Iterator[Findi
                 f"{_named(c)} still passes when everything autograd returns is multiplied by "
                 f"{FACTOR}: {_why_unmoved(c)}",
             )
+
+
+def _moved(still: Stillness, passing: set[tuple[int, str]]) -> Iterator[Finding]:
+    """Gradients by hand that are others when only what autograd returns is another.
+
+    Those that pass with all of it multiplied are told already.
+    """
+    for c in still.moved:
+        if (c.line, c.name) in passing:
+            continue
+        yield (
+            c.line,
+            "replay",
+            f"{_named(c)} has another value by hand when the passes it is compared with return "
+            "others: it was made from what autograd returned",
+        )
+    for c in still.untold:
+        yield (
+            c.line,
+            "replay",
+            f"{_named(c)} depends on the passes before it on both sides, so where it comes from "
+            "cannot be told; compare it where only one side does",
+        )
 
 
 def _why_unmoved(c: Comparison) -> str:

@@ -27,6 +27,12 @@ class Comparison:
     has_nan: bool
     default_tolerance: bool  # no looser than the default of its dtype
     numel: int
+    after: int = 0  # how many passes of autograd had begun
+    digests: tuple[str, str] = ("", "")  # what each side holds, to the last bit
+    # The largest error in units of what each element allows, by its own size: not more than 1.
+    own_scale: float = 0.0
+    to_largest: float = 0.0  # the largest error beside the largest value
+    is_square: bool = False  # a matrix that its transpose could stand for
     replayed_max_abs: float | None = None  # its error in the replay, once there was one
 
     @property
@@ -43,3 +49,11 @@ class Replay:
     ended_early: str | None
     line: int | None = None
     uncaught: tuple[int, ...] = ()  # lines that wait for an exception none of which came
+
+
+@dataclass(frozen=True)
+class Stillness:
+    """Comparisons whose side by hand moved with autograd, and those of which nothing was told."""
+
+    moved: tuple[Comparison, ...] = ()
+    untold: tuple[Comparison, ...] = ()

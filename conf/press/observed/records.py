@@ -124,4 +124,5 @@ class Observed:
 
 def _comparison(data: Mapping[str, Any]) -> Comparison:
     shapes = tuple(None if shape is None else tuple(shape) for shape in data["shapes"])
-    return Comparison(**{**data, "shapes": shapes, "dtypes": tuple(data["dtypes"])})
+    pairs = {name: tuple(data[name]) for name in ("dtypes", "digests")}
+    return Comparison(**{**data, "shapes": shapes, **pairs})

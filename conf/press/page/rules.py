@@ -2,7 +2,9 @@
 no address of an object.
 """
 
+import doctest
 import re
+import textwrap
 
 from sphinx.application import Sphinx
 from sphinx.util import logging
@@ -16,13 +18,28 @@ PROMPT = re.compile(r"^\s*>>>")
 
 
 # What would keep an example from running, or from being checked.
-SKIPPED = re.compile(r"""#\s*doctest:[^\n'"]*\+SKIP\b[^\n'"]*$""")
-SKIPPING_OPTION = re.compile(r"^\s*:?(?:skipif|pyversion)\s*:|^\s*:?options\s*:.*\+SKIP\b")
+SKIPPED = re.compile(r"""#\s*doctest:[^\n'"]*\+(?:SKIP|IGNORE_EXCEPTION_DETAIL)\b[^\n'"]*$""")
+SKIPPING_OPTION = re.compile(
+    r"^\s*:?(?:skipif|pyversion)\s*:|^\s*:?options\s*:.*\+(?:SKIP|IGNORE_EXCEPTION_DETAIL|ELLIPSIS)\b"
+)
 # ... a cell: by its tags; and all cells of a page: by what stands above its title.
-SKIPPING_TAG = re.compile(r"\b(?:skip-execution|raises-exception)\b")
+SKIPPING_TAG = re.compile(
+    r"\b(?:skip-execution|raises-exception|remove[-_](?:cell|input|stdout|stderr)"
+    r"|hide-(?:cell|input|output))\b"
+)
 SKIPPING_SETTING = re.compile(
     r"^\s*(?:execution_(?:mode|allow_errors|raise_on_error|excludepatterns)|skip_execution)\s*:"
 )
+# Python that is shown and that nothing runs.
+NOT_RUN = re.compile(
+    r"^\s*(?:`{3,}|~{3,}|:{3,})\s*(?:python3?|py|pycon|ipython3?)\b", re.IGNORECASE
+)
+REASON = re.compile(r"^\s*% not run: \S")
+DOCTEST = re.compile(
+    r"^(?P<marks>[ ]*`{3,})\{doctest\}.*\n(?P<body>(?:.*\n)*?)(?P=marks)[ ]*$", re.MULTILINE
+)
+# So many letters and digits an output has beside what it leaves out.
+TELLING = 8
 TESTED = re.compile(r"\{(?:doctest|testcode|testoutput|testsetup|testcleanup)\}")
 
 
@@ -68,6 +85,47 @@ def switched_off(source: str) -> list[tuple[int, str]]:
     return found
 
 
+def not_run(source: str) -> list[tuple[int, str]]:
+    """Lines of a chapter that open a fence of Python which nothing runs.
+
+    A comment on the line above it, ``% not run: <reason>``, allows one.
+
+    >>> not_run("```python\\nx = 1\\n```")
+    [(1, '```python')]
+    >>> not_run("% not run: it is a file of yours\\n```python\\nx = 1\\n```")
+    []
+    """
+    lines = source.splitlines()
+    return [
+        (number, line.strip())
+        for number, line in enumerate(lines, start=1)
+        if NOT_RUN.match(line) and not REASON.match(lines[number - 2] if number > 1 else "")
+    ]
+
+
+def left_open(source: str) -> list[tuple[int, str]]:
+    """Lines of a chapter with an expected output that would match nearly anything.
+
+    >>> left_open("```{doctest}\\n>>> x  # doctest: +ELLIPSIS\\ntensor(...)\\n```")
+    [(3, 'tensor(...)')]
+    """
+    found = []
+    for block in DOCTEST.finditer(source):
+        above = source[: block.start("body")].count("\n") + 1
+        try:
+            examples = doctest.DocTestParser().get_examples(textwrap.dedent(block["body"]))
+        except ValueError:  # said where it is run
+            continue
+        for example in examples:
+            said = re.sub(
+                r"\.\.\.|[^\w]|\b(?:tensor|Traceback|most|recent|call|last)\b", "", example.want
+            )
+            if "..." in example.want and len(said) < TELLING:
+                line = above + example.lineno + example.source.count("\n")
+                found.append((line, example.want.strip()))
+    return found
+
+
 def _part(line: str, before: str) -> str:
     """Which part of a directive a line belongs to, after a line of the part ``before``."""
     line = line.strip()
@@ -93,6 +151,14 @@ def check_source(app: Sphinx, docname: str, source: list[str]) -> None:
     if app.env.doc2path(docname).endswith(".md"):
         for line, what in switched_off(source[0]):
             _report_skipped(what, (docname, line))
+        for line, what in not_run(source[0]):
+            _report(
+                f'nothing runs what is in "{what}"; make it a doctest or a cell, or say why not in '
+                'a line above it: "% not run: <reason>"',
+                (docname, line),
+            )
+        for line, what in left_open(source[0]):
+            _report(f'"{what}" matches nearly anything; write what is printed', (docname, line))
         for line in prompts_nobody_runs(source[0]):
             logger.warning(
                 '">>>" outside a doctest directive would be printed and never run; '
@@ -113,14 +179,15 @@ def check_docstrings(app: Sphinx) -> None:
 
 
 def _report_skipped(what: str, location: object) -> None:
-    logger.warning(
-        '"%s" switches a check off; what is shown has to run, and an error to be shown is caught '
-        "and its message printed",
-        what,
-        location=location,
-        type="gate",
-        subtype="skipped",
+    _report(
+        f'"{what}" switches a check off; what is shown has to run, and an error to be shown is '
+        "caught and its message printed",
+        location,
     )
+
+
+def _report(message: str, location: object) -> None:
+    logger.warning("%s", message, location=location, type="gate", subtype="skipped")
 
 
 def check_page(app: Sphinx, pagename: str, template: str, context: dict, doctree: object) -> None:

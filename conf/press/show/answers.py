@@ -112,6 +112,9 @@ def compute(source: str, filename: str = "<answer>") -> tuple[dict, list[tuple[d
     names = _run(tree, filename)
     if "right" not in names:
         raise Unusable("it defines no `right`")
+    typed = _typed(tree)
+    if typed is not None:
+        raise Unusable("right is typed: compute it, or hold it against what is computed", typed)
     right = answer(names["right"], "right", lines["right"])
     given = names.get("wrong", {})
     if not isinstance(given, Mapping):
@@ -152,6 +155,28 @@ def _lines(tree: ast.Module) -> dict:
                         raise Unusable(f"{key.value!r} is said to two wrong answers", key.lineno)
                     lines["wrong", key.value] = key.lineno
     return lines
+
+
+def _typed(tree: ast.Module) -> int | None:
+    """The line on which ``right`` is typed, and nothing is done with it."""
+    held = any(
+        isinstance(node, ast.Name) and node.id == "right" and isinstance(node.ctx, ast.Load)
+        for node in ast.walk(tree)
+    )
+    for statement in reversed(tree.body):
+        match statement:
+            case ast.Assign(targets=[ast.Name(id="right")], value=value):
+                return statement.lineno if not held and _is_literal(value) else None
+    return None
+
+
+def _is_literal(value: ast.expr) -> bool:
+    """Whether an expression names and calls nothing.
+
+    >>> [_is_literal(ast.parse(text, mode="eval").body) for text in ("[1, -2]", "6 * 7", "x")]
+    [True, True, False]
+    """
+    return not any(isinstance(node, ast.Name | ast.Call) for node in ast.walk(value))
 
 
 def _run(tree: ast.Module, filename: str) -> dict:

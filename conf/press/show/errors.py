@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # Between a program and the message it ends with.
 DIVIDER = re.compile(r"^---$", re.MULTILINE)
+# A message that is cut off has at least so many characters: fewer are those of many messages.
+SHORTEST = 40
 # The script that the page of search results finds the messages in.
 DATA = "bp-messages.js"
 
@@ -68,6 +70,11 @@ class Program(SphinxDirective):
 
     def malformed(self, code: str, expected: str | None) -> str | None:
         """What is wrong with the directive itself, or None."""
+        if expected and expected.endswith("…") and len(expected) < SHORTEST:
+            return (
+                f'"{expected}" would be the beginning of many messages; write {SHORTEST} '
+                "characters of it or more"
+            )
         return "there is no program" if not code else None
 
     def shown(self, code: str, outcome: Outcome) -> nodes.container:

@@ -14,13 +14,27 @@ from unittest import mock
 import torch
 
 from press.observed.comparison import BY_HAND, EQUALITY, Comparison
+from press.watch.passes import digest
+
+# What an element of a gradient by hand may be off, of its own size and of the largest element's.
+RELATIVE, ROUNDING = 1e-7, 1e-12
 
 
 class Ledger(list[Comparison]):
     """The comparisons of one run of one script, in the order they were made."""
 
-    def __init__(self, filename: str, source: str, *, raises: bool = True):
+    def __init__(
+        self,
+        filename: str,
+        source: str,
+        *,
+        raises: bool = True,
+        passes: Sequence[str] = (),
+    ):
         super().__init__()
+        self.passes = passes
+        # Matrices of the script that equal their transpose, by name, and where that was seen.
+        self.symmetric: dict[str, int] = {}
         self.filename = filename
         self.raises = raises
         self.calls = 0
@@ -36,8 +50,28 @@ class Ledger(list[Comparison]):
                 name += f" [{', '.join(str(part) for part in path)}]"
             kind = BY_HAND if by_hand else EQUALITY
             where = {"line": line, "end_line": end_line, "call": self.calls}
+            where |= {"after": len(self.passes)}
             self.append(_compare(left, right, options, kind=kind, name=name, **where))
         self.calls += 1
+
+    def look_at(self, variables: Mapping[str, object], line: int) -> None:
+        """Note which matrices of the script equal their transpose where it compares by hand."""
+        if not self or self[-1].kind != BY_HAND:
+            return
+        for name, value in list(variables.items()):
+            if name not in self.symmetric and _is_symmetric(value):
+                self.symmetric[name] = line
+
+
+def _is_symmetric(value: object) -> bool:
+    """Whether a matrix equals its transpose and is neither diagonal nor of one number."""
+    if not isinstance(value, torch.Tensor) or value.ndim != 2 or value.layout != torch.strided:
+        return False
+    if value.shape[0] != value.shape[1] or value.shape[0] < 2 or not value.is_floating_point():
+        return False
+    value = value.detach()
+    off_diagonal = value - value.diag().diag()
+    return bool(torch.equal(value, value.mT) and off_diagonal.any())
 
 
 @contextmanager
@@ -57,6 +91,7 @@ def watch(ledger: Ledger) -> Iterator[Ledger]:
             return
         with mock.patch.object(torch.testing, "assert_close", real):
             ledger.record(caller.f_lineno, actual, expected, options)
+            ledger.look_at(caller.f_globals, caller.f_lineno)
         if ledger.raises:
             real(actual, expected, **options)
 
@@ -91,6 +126,7 @@ def _compare(left: object, right: object, options: dict, **where) -> Comparison:
     a, b = _tensor(left), _tensor(right)
     rtol, atol, default = _tolerances(a, b, options)
     max_abs, max_rel = _errors(a, b)
+    own_scale, to_largest = _to_scale(a, b)
     return Comparison(
         **where,
         shapes=(None if a is None else tuple(a.shape), None if b is None else tuple(b.shape)),
@@ -103,6 +139,10 @@ def _compare(left: object, right: object, options: dict, **where) -> Comparison:
         has_nan=any(t is not None and bool(t.isnan().any()) for t in (a, b)),
         default_tolerance=default,
         numel=0 if b is None else b.numel(),
+        digests=(digest(left), digest(right)),
+        own_scale=own_scale,
+        to_largest=to_largest,
+        is_square=b is not None and b.ndim >= 2 and b.shape[-1] == b.shape[-2] > 1,
     )
 
 
@@ -157,6 +197,30 @@ def _errors(a: torch.Tensor | None, b: torch.Tensor | None) -> tuple[float | Non
     difference = torch.where(a == b, torch.zeros_like(a), a - b).abs()
     relative = torch.where(difference == 0, difference, difference / b.abs())
     return _largest(difference), _largest(relative)
+
+
+def _to_scale(a: torch.Tensor | None, b: torch.Tensor | None) -> tuple[float, float]:
+    """The largest error by each element's own size, and beside the largest value of all.
+
+    An element is allowed the relative tolerance of its own size; or, where a sum cancels, what
+    rounding leaves of the largest.
+
+    >>> large, small = torch.tensor([1.0, 5e-8]), torch.tensor([1.0, -5e-8])
+    >>> _to_scale(large.double(), small.double())[0] > 1
+    True
+    """
+    if a is None or b is None or a.shape != b.shape or a.numel() == 0:
+        return 0.0, 0.0
+    if not a.dtype.is_floating_point and not a.is_complex():
+        return 0.0, 0.0
+    wide = torch.complex128 if a.is_complex() or b.is_complex() else torch.float64
+    a, b = a.to(wide), b.to(wide)
+    difference = torch.where(a == b, torch.zeros_like(a), a - b).abs()
+    largest = torch.where(b.isfinite(), b, torch.zeros_like(b)).abs().max()
+    allowed = RELATIVE * b.abs() + ROUNDING * largest
+    return _largest(difference / allowed.clamp_min(1e-300)), _largest(
+        difference / largest.clamp_min(1e-300)
+    )
 
 
 def _largest(values: torch.Tensor) -> float:

@@ -22,7 +22,9 @@ from press.observed.failure import Failure
 from press.observed.records import Drawing, Observed
 from press.watch.ledger import Ledger, watch
 from press.watch.lines import RunningLines
+from press.watch.passes import Passes
 from press.watch.replay import replay
+from press.watch.stillness import stillness
 
 # A script that trains runs thousands of passes, and a page shows a few: so many are recorded from
 # the start, and from each drawing on.
@@ -53,7 +55,8 @@ class Observation:
     def __init__(self, script: Path, source: str | None = None):
         self.script = script
         self.source = script.read_text("utf-8") if source is None else source
-        self.ledger = Ledger(str(script), self.source)
+        self.passes = Passes()
+        self.ledger = Ledger(str(script), self.source, passes=self.passes)
         self._asked: list[Asked] = []
         self.printed: list[str] = []  # by whoever runs the script
         self._recording = None
@@ -63,6 +66,7 @@ class Observation:
 
     def start(self) -> None:
         """Begin to watch.  Must be paired with :meth:`finish`, or :meth:`abandon`."""
+        self._open.enter_context(self.passes.watched())
         self._open.enter_context(watch(self.ledger))
         filename = str(self.script)
         names = RunningScript(filename)
@@ -110,8 +114,14 @@ class Observation:
             except RuntimeError as error:  # its message says what to install
                 drawings.append(Drawing(asked.title, asked.line, asked.graph, asked.lines))
                 undrawn.append(Failure(where, asked.line, "drawing", str(error)))
-        replayed = replay(str(self.script), self.source) if completed else None
-        failures = undrawn + gates.judge(where, self.source, self.ledger, replayed)
+        replayed, still = None, None
+        if completed:
+            replayed = replay(str(self.script), self.source)
+            still = stillness(str(self.script), self.source, self.ledger, self.passes)
+        symmetric = self.ledger.symmetric
+        failures = undrawn + gates.judge(
+            where, self.source, self.ledger, replayed, still, symmetric
+        )
         return Observed(
             completed=completed,
             comparisons=_with_errors_of(self.ledger, replayed),

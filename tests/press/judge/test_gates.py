@@ -27,6 +27,9 @@ MADE = Comparison(
     numel=2,
 )
 DIVERGED = dataclasses.replace(MADE, passed=False, max_abs=1.0, max_rel=0.5)
+LOOSE = dataclasses.replace(
+    MADE, max_abs=0.5, max_rel=0.25, atol=1.0, rtol=0.5, default_tolerance=False
+)
 EQUAL = dataclasses.replace(MADE, kind=EQUALITY, name="a = b")
 
 
@@ -112,7 +115,7 @@ def test_unmoved_gradient_is_a_failure(changes, why):
 @pytest.mark.parametrize(
     ("line", "accepted"),
     [
-        ("assert_close(a, b, atol=1)  # tolerance: a sum in another order", True),
+        ("assert_close(a, b, atol=1)  # tolerance: 1, a sum in another order", True),
         ("assert_close(a, b, atol=1)  # tolerance:", False),
         ("assert_close(a, b, atol=1)  # loose", False),
         ("assert_close(a, b, atol=1)\n# tolerance: on the next line", False),
@@ -120,14 +123,14 @@ def test_unmoved_gradient_is_a_failure(changes, why):
 )
 def test_reason_for_a_tolerance(line, accepted):
     """A loose tolerance needs its reason on a line of the call itself."""
-    loose = dataclasses.replace(MADE, line=1, end_line=1, default_tolerance=False)
+    loose = dataclasses.replace(LOOSE, line=1, end_line=1)
     assert (judged(loose, source=line) == []) is accepted
 
 
 def test_reason_on_any_line_of_a_call():
     """In a call over several lines the reason may stand on any of them."""
-    source = "assert_close(\n    a,\n    b,  # tolerance: a sum in another order\n    atol=1,\n)"
-    loose = dataclasses.replace(MADE, line=1, end_line=5, default_tolerance=False)
+    source = "assert_close(\n    a,\n    b,  # tolerance: 1, a sum in another order\n    atol=1,\n)"
+    loose = dataclasses.replace(LOOSE, line=1, end_line=5)
     assert judged(loose, source=source) == []
 
 

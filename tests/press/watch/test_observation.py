@@ -130,7 +130,7 @@ def test_nothing_is_alive_after_a_script(project, witness):
         """
     )
     gc.collect()
-    assert witness.alive() == [False] * 10  # five in the script, five in its replay
+    assert witness.alive() == [False] * 15  # five in the script, and in each of two replays
 
 
 def test_gradients_are_stolen_as_ever(project):
