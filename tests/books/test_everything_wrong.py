@@ -373,7 +373,10 @@ CHAPTERS = [
         + fence("raises}", "x = 2")
         + fence("attempt}", "1 / 0")
         + fence("fix}", "int('x')")
-        + fence("fix}", "x = 3", "---", "ValueError: never"),
+        + fence("fix}", "x = 3", "---", "ValueError: never")
+        + fence("fix}", "print('it helps')")
+        + fence("attempt}", "print('it fails')")
+        + fence("raises}", "raise RuntimeError('what')", "---", "R…"),
         (
             "```{raises}\nimport",
             "entry 'An entry': PyTorch does not say what is written here "
@@ -383,6 +386,15 @@ CHAPTERS = [
         ("```{raises}\nx = 2", r"below the program and a line of three hyphens .*"),
         ("```{attempt}", r"entry 'Another': .* ZeroDivisionError: .* \[gate\.message\]"),
         ("```{fix}\nint", r"entry 'Another': .* ValueError: invalid .* \[gate\.message\]"),
+        (
+            "```{fix}\nprint",
+            r"entry 'Another': .* asserts nothing; assert that it helps \[gate\.message\]",
+        ),
+        (
+            "```{attempt}\nprint",
+            r"entry 'Another': .* asserts nothing; assert what becomes of it \[gate\.message\]",
+        ),
+        ("```{raises}\nraise", r'"R…" would be the beginning of many messages; .*'),
         ("```{fix}\nx = 3", r"a fix raises nothing: there is no message to write below it.*"),
     ),
     chapter(
@@ -413,8 +425,13 @@ CHAPTERS = [
         + fence("answer} ex-a", ":ask: a number", "right = 5", 'wrong = {"Twice": 3, "Twice": 4}')
         + fence("answer} ex-a", ":ask: a number", "right = 6", "wrong = [1, 2]")
         + "````{exercise} Unsolved\n:label: ex-b\nAdd.\n````\n\n"
-        + fence("answer} ex-b", ":ask: a number", "right = 7"),
+        + fence("answer} ex-b", ":ask: a number", "right = 3 + len('four')")
+        + fence("answer} ex-a", ":ask: a number", "right = 8"),
         ("```{answer} nobody", no_answer("nobody", 'there is no exercise "nobody" above it .*')),
+        (
+            "right = 8",
+            no_answer("ex-a", "right is typed: compute it, or hold it against what is computed"),
+        ),
         ("```{answer} ex-a\nright = 2", no_answer("ex-a", "say what to type with :ask:, .*")),
         ("x = 1 +", no_answer("ex-a", "SyntaxError: invalid syntax")),
         ("assert right", no_answer("ex-a", "an assert fails: 1")),
@@ -454,7 +471,29 @@ CHAPTERS = [
     chapter(
         "prompt",
         "```python\n>>> 1 + 1\n3\n```\n",
+        ("```python", r'nothing runs what is in "```python"; .* \[gate\.skipped\]'),
         (">>> 1", r'">>>" outside a doctest directive would be printed .* \[gate\.prompt\]'),
+    ),
+    chapter(
+        "left_open",
+        fence("doctest}", ">>> torch.ones(2)", "tensor(...)")
+        + fence("doctest}", ">>> torch.ones(3)  # doctest: +ELLIPSIS", "tensor(...)")
+        + fence(
+            "doctest}",
+            ">>> 1 / 0  # doctest: +IGNORE_EXCEPTION_DETAIL",
+            "Traceback (most recent call last):",
+            "ZeroDivisionError: invented",
+        ),
+        (">>> torch.ones(2)", r"doctest failed: .* \[gate\.doctest\]"),
+        (
+            "tensor(...)\n```\n\n```{doctest}\n>>> torch",
+            r'"tensor\(\.\.\.\)" matches nearly anything; .* \[gate\.skipped\]',
+        ),
+        (
+            "tensor(...)\n```\n\n```{doctest}\n>>> 1",
+            r'"tensor\(\.\.\.\)" matches nearly anything; .* \[gate\.skipped\]',
+        ),
+        (">>> 1 / 0", r'"# doctest: \+IGNORE_EXCEPTION_DETAIL" switches a check off; .*'),
     ),
     chapter(
         "skipped",
@@ -808,7 +847,7 @@ def test_every_gate_was_seen_red():
 
     said = "".join(message for wrong in WRONG for _, message in wrong.problems)
     # These have books of their own: test_falsified_rule.py, test_crashes.py, test_clever_plants.py.
-    elsewhere = {"operator", "crash", "unrun", "count", "data", "refused"}
+    elsewhere = {"operator", "crash", "count", "data", "refused"}
     assert {gate for gate in GATES if rf"{gate}\]" not in said} == elsewhere
 
 

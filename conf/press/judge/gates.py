@@ -44,7 +44,8 @@ GATES = {
     "world": "a claim falls in the world it is tried in, or a stronger one does not; a claim is "
     "tried by nothing, or was changed and not where it is repeated",
     "prompt": "a prompt stands where nothing would run it",
-    "message": "PyTorch says something else than an entry of the error index, or nothing",
+    "message": "PyTorch says something else than an entry of the error index, or nothing; a remedy "
+    "asserts nothing",
     "skipped": "a page or a docstring switches off one of its own examples or cells, hides one, "
     "shows code that nothing runs, or expects what nearly anything would match",
     "table": "a cell of a truth table is not what is expected of it",

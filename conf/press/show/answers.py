@@ -71,7 +71,12 @@ class AnswerDirective(SphinxDirective):
             known = getattr(self.env, "sphinx_exercise_registry", {}).get(label)
             if not known or known["docname"] != self.env.docname:
                 raise Unusable(f'there is no exercise "{label}" above it on this page')
-            right, wrong = compute("\n".join(self.content), f"<answer to {label}>")
+            source = "\n".join(self.content)
+            right, wrong = compute(source, f"<answer to {label}>")
+            typed = _typed(ast.parse(source))
+            if typed is not None:
+                said = "right is typed: compute it, or hold it against what is computed"
+                raise Unusable(said, typed)
         except Unusable as unusable:
             body = self.lineno + 1 + self.content_offset
             line = self.lineno if unusable.line is None else body + unusable.line - 1
@@ -112,9 +117,6 @@ def compute(source: str, filename: str = "<answer>") -> tuple[dict, list[tuple[d
     names = _run(tree, filename)
     if "right" not in names:
         raise Unusable("it defines no `right`")
-    typed = _typed(tree)
-    if typed is not None:
-        raise Unusable("right is typed: compute it, or hold it against what is computed", typed)
     right = answer(names["right"], "right", lines["right"])
     given = names.get("wrong", {})
     if not isinstance(given, Mapping):

@@ -7,6 +7,7 @@ printed, alone.  ``error-search`` lists the messages of the book and is searched
 by word, since a search for all words of a message with its numbers and names finds nothing.
 """
 
+import ast
 import json
 import re
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ logger = logging.getLogger(__name__)
 DIVIDER = re.compile(r"^---$", re.MULTILINE)
 # A message that is cut off has at least so many characters: fewer are those of many messages.
 SHORTEST = 40
+# What a program that raises nothing has to assert, by its directive.
+PROVES = {"fix": "that it helps", "attempt": "what becomes of it"}
 # The script that the page of search results finds the messages in.
 DATA = "bp-messages.js"
 
@@ -64,6 +67,7 @@ class Program(SphinxDirective):
             raise self.error(wrong)
         outcome = run(code, self.options.get("draw"))
         frame = program(kind=self.name, written=expected, said=_flowing(outcome.message))
+        frame["asserts"] = _asserts(code)
         self.set_source_info(frame)
         frame += self.shown(code, outcome)
         return [frame]
@@ -147,6 +151,24 @@ def run(code: str, draw: str | None = None) -> Outcome:
     finally:
         observation.reset()
     return Outcome(ran.printed, ran.message, drawing)
+
+
+def _asserts(code: str) -> bool:
+    """Whether a program holds something against something else.
+
+    >>> _asserts("print(1)"), _asserts("assert x == 1"), _asserts("assert True")
+    (False, True, False)
+    """
+    try:
+        tree = ast.parse(code)
+    except SyntaxError:  # it is what such a program raises
+        return False
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assert) and not isinstance(node.test, ast.Constant):
+            return True
+        if isinstance(node, ast.Call) and "assert_close" in ast.unparse(node.func):
+            return True
+    return False
 
 
 def _says(said: str | None, written: str | None) -> bool:
@@ -236,6 +258,15 @@ def collect(app: Sphinx, doctree: nodes.document) -> None:
                 title,
                 written or "nothing is raised",
                 said or "nothing was raised",
+                location=place,
+                type="gate",
+                subtype="message",
+            )
+        elif place["kind"] in PROVES and not said and not place["asserts"]:
+            logger.warning(
+                "entry %r: the program asserts nothing; assert %s",
+                title,
+                PROVES[place["kind"]],
                 location=place,
                 type="gate",
                 subtype="message",

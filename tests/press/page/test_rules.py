@@ -3,7 +3,14 @@
 import textwrap
 
 import pytest
-from press.page.rules import ADDRESS, prompts_nobody_runs, skipped_docstrings, switched_off
+from press.page.rules import (
+    ADDRESS,
+    left_open,
+    not_run,
+    prompts_nobody_runs,
+    skipped_docstrings,
+    switched_off,
+)
 
 PAGES = {
     "doctest": ("```{doctest}\n>>> 1\n1\n```", []),
@@ -59,7 +66,11 @@ SWITCHED_OFF = {
     "code of a cell": ('```{code-cell} python\ntags = ["raises-exception"]\n```', []),
     "code after options": ('```{code-cell}\n:tags: [a]\nt = "skip-execution"\n```', []),
     "output of an example": ("```{doctest}\n>>> print('skipif: 1')\nskipif: 1\n```", []),
-    "other tags": ("```{code-cell} python\n:tags: [hide-input]\n1\n```", []),
+    "other tags": ("```{code-cell} python\n:tags: [remove-output]\n1\n```", []),
+    "hidden code": ("```{code-cell} python\n:tags: [hide-input]\n1\n```", [2]),
+    "removed cell": ("```{code-cell} python\n:tags: [remove-cell]\n1\n```", [2]),
+    "any detail": ("```{doctest}\n>>> 1  # doctest: +IGNORE_EXCEPTION_DETAIL\n1\n```", [2]),
+    "option": ("```{doctest}\n:options: +ELLIPSIS\n>>> 1\n1\n```", [2]),
     "a rule in the text": ("# Title\n\n---\nexecution_mode: off\n---\n", []),
 }
 
@@ -89,3 +100,34 @@ def test_docstrings_that_are_not_run():
 def test_addresses(text, found):
     """An address is a long hexadecimal number; a short one may be meant."""
     assert bool(ADDRESS.search(text)) is found
+
+
+@pytest.mark.parametrize(
+    ("source", "lines"),
+    [
+        ("```python\nx = 1\n```\n", [1]),
+        ("Text.\n\n````py\nx = 1\n````\n", [3]),
+        ("% not run: it is a file of yours\n```python\nx = 1\n```\n", []),
+        ("% not run:\n```python\nx = 1\n```\n", [2]),
+        ("```{code-cell} python\nx = 1\n```\n", []),
+        ("```text\nx\n```\n", []),
+    ],
+)
+def test_python_that_nothing_runs(source, lines):
+    """A fence of Python that is no directive is found, unless the line above it says why."""
+    assert [line for line, _ in not_run(source)] == lines
+
+
+@pytest.mark.parametrize(
+    ("expected", "found"),
+    [
+        ("tensor(...)", True),
+        ("[..., 1]", True),
+        ("RuntimeError...", False),
+        ("RuntimeError: Trying to backward...", False),
+    ],
+)
+def test_outputs_that_match_anything(expected, found):
+    """Where something is left out, enough stands beside it."""
+    source = f"# Title\n\n```{{doctest}}\n>>> x\n{expected}\n```\n"
+    assert (left_open(source) == [(5, expected)]) is found
