@@ -30,7 +30,7 @@ from press.page import (
     sources,
     terms,
 )
-from press.publish import finished, inventory, readers, side_by_side, sitemap
+from press.publish import finished, highlighting, inventory, readers, side_by_side, sitemap
 from press.show import (
     answers,
     claim,
@@ -152,6 +152,7 @@ STEPS = (
     Step("build-finished", sitemap.write),
     Step("build-finished", errors.publish),
     Step("build-finished", executed.remember),
+    Step("build-finished", highlighting.spare_drawings),
     Step("build-finished", finished.mark, 999),  # its file proves that the whole build ran
 )
 

@@ -11,6 +11,7 @@ and only successful executions are kept.
 
 import argparse
 import contextlib
+import errno
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,18 +72,57 @@ def main(arguments: list[str] | None = None) -> int:
     if wrong:
         print(*wrong, sep="\n", file=sys.stderr)
         return 2
+    asked_by = int(os.environ.get("BACKWARDPASS_ASKED_BY", "0"))
+    if asked_by and os.name == "posix" and os.getppid() == asked_by:
+        _end_with(asked_by)
     try:
         with _alone():
             return _build(options, only)
     except filelock.Timeout:
         print("Another build is running in this folder; wait until it has ended.", file=sys.stderr)
-    except (PermissionError, FileExistsError, NotADirectoryError) as wrong:
-        print(
-            f"Cannot write {wrong.filename}: {wrong.strerror}. A build writes to _build and to "
-            "book/gallery; both must be folders that may be written.",
-            file=sys.stderr,
-        )
+    except OSError as wrong:
+        said = unwritable(wrong)
+        if said is None:
+            raise
+        shutil.rmtree(BUILD / "html.new", ignore_errors=True)
+        print(said, file=sys.stderr)
     return 2
+
+
+# What a folder or a disk says that cannot be written to, and what to do about it.
+UNWRITABLE = {
+    errno.ENOSPC: "the disk is full; a book takes some 300 MB, make room and build again",
+    errno.EDQUOT: "your share of the disk is used up; make room and build again",
+    errno.EROFS: "the file system is read-only; build where it may be written",
+}
+
+
+def unwritable(wrong: OSError) -> str | None:
+    """One sentence for what keeps a build from writing; None for any other error.
+
+    >>> unwritable(OSError(errno.EROFS, "Read-only file system", "_build/lock"))[:60]
+    'Cannot write _build/lock: the file system is read-only; buil'
+    """
+    if wrong.errno in UNWRITABLE:
+        return f"Cannot write {wrong.filename}: {UNWRITABLE[wrong.errno]}. Nothing was published."
+    if isinstance(wrong, PermissionError | FileExistsError | NotADirectoryError):
+        return (
+            f"Cannot write {wrong.filename}: {wrong.strerror}. A build writes to _build and to "
+            "book/gallery; both must be folders that may be written."
+        )
+    return None
+
+
+def _end_with(asked_by: int) -> None:
+    """End this build when the process that asked for it is gone, whatever ended that."""
+    gone = threading.Event()
+
+    def look() -> None:
+        while os.getppid() == asked_by:
+            gone.wait(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=look, daemon=True).start()
 
 
 def _alone() -> filelock.FileLock:
@@ -154,7 +195,7 @@ def _discard_what_cannot_be_trusted(stage: Path) -> None:
     if lost or damaged is None or damaged:
         shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir(parents=True, exist_ok=True)
-    for said in (sources, stage / "finished", stage / "warnings.txt"):
+    for said in (sources, stage / KEPT, stage / "finished", stage / "warnings.txt"):
         said.unlink(missing_ok=True)
     published, old = BUILD / "html", BUILD / "html.old"
     if old.exists() and not published.exists():

@@ -8,15 +8,13 @@ the last pass that later ones depend on.
 
 import ast
 import contextlib
-import io
-import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from press import programs
 from press.observed.comparison import BY_HAND, Comparison, Stillness
 from press.watch.ledger import Ledger, watch
 from press.watch.passes import Ended, Passes
-from press.watch.replay import _empty_folder
 
 # So often a script is run again, each time with the disturbance beginning later.
 MOST_RUNS = 6
@@ -106,11 +104,8 @@ def _run(
     with ExitStack() as around:
         around.enter_context(passes.watched())
         around.enter_context(watch(ledger))
-        around.enter_context(contextlib.redirect_stdout(io.StringIO()))
-        around.enter_context(contextlib.redirect_stderr(io.StringIO()))
-        around.enter_context(warnings.catch_warnings())
-        around.enter_context(_empty_folder())
-        warnings.simplefilter("ignore")
+        around.enter_context(programs.quietly())
+        around.enter_context(programs.empty_folder())
         code = compile(unasserted(source), filename, "exec", dont_inherit=True)
         with contextlib.suppress(Exception, SystemExit, Ended, _Done):
             exec(code, {"__name__": "__main__", "__doc__": ""})

@@ -15,6 +15,7 @@ from pathlib import Path
 import filelock
 import psutil
 import pytest
+from press import intact
 from press import project as places
 from press.publish import build
 
@@ -138,7 +139,20 @@ def stage(root):
     write(root, "_build/stage/pages/a.html")
     listed = ["book/a.md", "examples/p/plot_x.py", "_static/book.css"]
     write(root, "_build/stage/sources.json", json.dumps(listed))
-    return root / "_build/stage"
+    stage = root / "_build/stage"
+    intact.remember(stage / build.KEPT, [stage / "pages/a.html"])
+    return stage
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "unknown"])
+def test_damaged_stage_is_thrown_away(stage, damage):
+    """A stage in which a page was cut, or of which nothing is known, is made again."""
+    if damage == "cut":
+        (stage / "pages/a.html").write_text("cut")
+    else:
+        (stage / ("pages/a.html" if damage == "gone" else build.KEPT)).unlink()
+    build._discard_what_cannot_be_trusted(stage)
+    assert files(stage) == set()
 
 
 def test_stage_of_a_success_is_kept(stage):
