@@ -15,7 +15,10 @@ def test_a_falsified_rule_fails_the_build(make_book, tmp_path):
     rules = package / "vjps" / "activations.py"
     right = rules.read_text("utf-8")
     assert right.count('return {"input": g * (-input).sigmoid()}') == 1
-    rules.write_text(right.replace("g * (-input).sigmoid()", "g * input.sigmoid()"), "utf-8")
+    wrong = right.replace("g * (-input).sigmoid()", "g * input.sigmoid()")
+    formula = r"\bar x = \bar y\,[0 < x < 6]"
+    assert right.count(formula) == 1
+    rules.write_text(wrong.replace(formula, r"\bar x = -7 \bar y\,[0 \le x \le 6]"), "utf-8")
     book = make_book("operators")
     book.write("book/index.md", PAGE)
     book.contents()
@@ -28,6 +31,10 @@ def test_a_falsified_rule_fails_the_build(make_book, tmp_path):
         r"against autograd: relative error [\d.]+, largest expected value [\d.]+",
         told,
     )
+    line = right[: right.index('@rule(\n    "nn.functional.logsigmoid"')].count("\n") + 1
+    assert told.startswith(f"src/backwardpass/vjps/activations.py:{line}: ")
+    told = next(problem for problem in failed.problems if "relu6" in problem)
+    assert re.search(r"the rule relu6: its formula gives another gradient of x, off by \d", told)
     rules.write_text(right, "utf-8")
     assert book.build("book/index.md", **path).status == 0
     page = (book.root / "_build" / "one" / "index" / "pages" / "index.html").read_text("utf-8")

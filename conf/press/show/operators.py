@@ -11,6 +11,7 @@ import ast
 import hashlib
 import importlib.metadata
 import json
+import re
 import subprocess
 import sys
 from functools import cache
@@ -27,6 +28,7 @@ from press.show import operator_pages
 logger = logging.getLogger(__name__)
 
 STORE = project.ROOT / "_build" / "operators.json"
+FORMULAS = STORE.with_name("formulas.json")
 # What stands for a part of the reference.
 KINDS = tuple(f"operator-{kind}" for kind in ("rules", "overview", "totals", "rule"))
 
@@ -91,18 +93,22 @@ def examine(app: Sphinx, env, added: set, changed: set, removed: set) -> list[st
         if ran.returncode not in (0, 1) or not STORE.is_file():
             report(f"the check of the operators ended with {ran.returncode}: {ran.stderr[-2000:]}")
             return []
+        _hold_formulas(families)
         STORE.with_suffix(".state").write_text(_state(families), "utf-8")
         _stored.cache_clear()
         _digest_of.cache_clear()
     for line in operator_pages.complaints(_stored(STORE.stat().st_mtime_ns)):
         report(line)
+    for name, said in _formulas():
+        report(f"the rule {name}: {said}")
     return kept.outdated(env, "operators", _digest)
 
 
 def _is_current(families: set[str]) -> bool:
     """Whether the check would find all as it left it: to ask it takes an import of torch."""
     try:
-        return STORE.with_suffix(".state").read_text("utf-8") == _state(families)
+        known = STORE.with_suffix(".state").read_text("utf-8")
+        return FORMULAS.is_file() and known == _state(families)
     except OSError:
         return False
 
@@ -118,8 +124,46 @@ def _state(families: set[str]) -> str:
     return state.hexdigest()
 
 
+def _hold_formulas(families: set[str]) -> None:
+    """Evaluate the formulas that are shown, and keep which differ from their rules."""
+    FORMULAS.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "press.trials.operators.formulas", "--store", str(FORMULAS)]
+    if "all" not in families:
+        command += ["--families", ",".join(sorted(families))]
+    ran = subprocess.run(command, capture_output=True, encoding="utf-8")
+    if ran.returncode:
+        report(f"the formulas could not be held to their rules: {ran.stderr[-2000:]}")
+
+
+def _formulas() -> list[list[str]]:
+    """Rules whose formula gives another gradient, each with what is wrong."""
+    try:
+        return json.loads(FORMULAS.read_text("utf-8"))["wrong"]
+    except (OSError, ValueError, KeyError):
+        return [["of every formula", "it is not known whether it holds; build again"]]
+
+
 def report(message: str) -> None:
-    logger.warning(message, location="src/backwardpass/vjps", type="gate", subtype="operator")
+    """Report what is wrong with a rule where the rule is written."""
+    named = re.match(r"the rule (.*?)(?:, |: )", message)
+    location = place(named[1]) if named else "src/backwardpass/vjps:1"
+    logger.warning("%s", message, location=location, type="gate", subtype="operator")
+
+
+def place(name: str) -> str:
+    """Where a rule is written, its file and line; of an unknown one, where all of them are.
+
+    >>> place("relu")[:37]
+    'src/backwardpass/vjps/activations.py:'
+    """
+    for path in sorted(_rules().glob("[a-z]*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "rule":
+                named = {k.arg: k.value.value for k in node.keywords if k.arg == "name"}
+                entry = named.get("name") or node.args[0].value.removeprefix("nn.functional.")
+                if name in (entry, *entry.split(", ")):
+                    return f"src/backwardpass/vjps/{path.name}:{node.lineno}"
+    return "src/backwardpass/vjps:1"
 
 
 def expand(app: Sphinx, docname: str, source: list[str]) -> None:

@@ -352,7 +352,7 @@ def margin_ranking_loss(g, y, input1, input2, target, margin=0, size_average=Non
     modules="CosineSimilarity",
     latex=r"\bar a = \frac{\bar y}{|a|}\Big(\frac{b}{|b|} - y\,\frac{a}{|a|}\Big), \qquad "
     r"\bar b\ \text{likewise}",
-    saved="a, b",
+    saved="a, b, y",
     kinks="a length below eps is replaced by eps outside the graph: the formula is used as if it "
     "still moved, and is not the derivative there",
 )
