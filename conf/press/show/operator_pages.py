@@ -98,7 +98,8 @@ def code(result: dict) -> str:
 def listing(parts: Iterable[str]) -> str:
     """Pieces of source, without the marks a formatter reads."""
     text = "\n\n\n".join(parts).replace("  # fmt: skip", "")
-    return f"```python\n{text}\n```"
+    # A comment of Markdown for `page.rules`: this code ran where the rule was checked.
+    return f"% not run: the check of the rules ran it\n```python\n{text}\n```"
 
 
 def html(text: str) -> str:

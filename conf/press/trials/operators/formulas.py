@@ -377,7 +377,11 @@ def _differences(rule: vjps.Rule, entry: str, case: cases.Case) -> Iterator[tupl
         for name, value in arguments.items()
     ):
         return  # another shape, or another function by an option
-    wanted = {name: value for name, value in returned.items() if isinstance(value, torch.Tensor)}
+    wanted = {
+        name: value
+        for name, value in returned.items()
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
+    }
     names: Names = {"y": y, "bar y": g}
     order = letters(rule.latex)
     if set(order) == {"x", "z"}:
