@@ -35,7 +35,8 @@ def record(
     """Record the backward passes that run inside a ``with`` block.
 
     Results, gradients and memory are what they are without it, and afterwards everything is as it
-    was. An exception a pass ends with is noted and goes on.
+    was. An exception a pass ends with is noted and goes on. Passes of other threads are recorded
+    too, each with its own steps, and so are passes that run inside a pass.
 
     Parameters
     ----------
