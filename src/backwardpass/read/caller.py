@@ -41,9 +41,8 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
 @lru_cache(maxsize=4096)
 def _is_library(filename: str) -> bool:
     inside = filename.startswith(LIBRARIES) or filename.startswith(INSIDE)
-    # Code that a library made as it ran, such as torch.fx's, has a name in angle brackets; a
-    # notebook's and a prompt's are told apart by theirs.
-    made = filename.startswith("<") and not filename.startswith(("<stdin", "<string", "<ipython"))
+    # What torch.fx made as it ran, and what is built into Python.
+    made = filename.startswith(("<eval_with_key", "<frozen"))
     parts = filename.replace(os.sep, "/").split("/")
     return inside or made or "site-packages" in parts or "dist-packages" in parts
 

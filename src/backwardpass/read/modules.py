@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.nn.modules.module import (
@@ -98,7 +98,7 @@ def modules(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
         for handle in handles:
             handle.remove()
         with contextlib.suppress(ValueError):  # the program has set filters of its own since
-            warnings.filters.remove(quiet)
+            cast(list[Any], warnings.filters).remove(quiet)
 
 
 def _quiet() -> Any:
