@@ -210,7 +210,7 @@ for n in (10, 1000):
 
 counts = {n: [len(entries) for entries in step(n)] for n in (10, 1000)}
 assert counts[10] == counts[1000]
-assert counts[10] == [21, 37]
+assert counts[10] in ([21, 37], [21, 38])  # one more in older versions of PyTorch
 for n, (forward, backward) in counts.items():
     print(f"n = {n:4}: {forward} operations forward, {backward} backward")
 

@@ -43,20 +43,23 @@ print(len(ways), "ways, one function; NaN becomes 0 in", silent)
 # Three slopes at zero
 # --------------------
 # On both sides all agree. The three conventions are :math:`[x > 0]`, :math:`[x \geq 0]` and half of
-# each; the cotangent is 3, so that a factor counts.
+# each; the cotangent is 3, so that a factor counts. PyTorch 2.14 has changed those of
+# ``clamp`` and ``fmax``.
 
 conventions = {
     "[x > 0]": (x > 0).to(x),
     "[x >= 0]": (x >= 0).to(x),
     "half of each": ((x > 0).to(x) + (x >= 0).to(x)) / 2,
 }
-chosen = ["[x > 0]"] * 4 + ["half of each"] * 2 + ["[x >= 0]"] * 4
-assert len(chosen) == len(ways)
+chosen = dict(zip(ways, ["[x > 0]"] * 4 + ["half of each"] * 2 + ["[x >= 0]"] * 4))
+if torch.__version__ >= (2, 14):
+    chosen["clamp(x, min=0)"] = "[x > 0]"
+    chosen["fmax(0, x)"] = chosen["fmax(x, 0)"] = "half of each"
 by_hand, autograd = {}, {}
-for (name, way), convention in zip(ways.items(), chosen):
+for name, way in ways.items():
     leaf = x.clone().requires_grad_()
     (autograd[name],) = torch.autograd.grad(way(leaf), leaf, torch.full((4,), 3.0))
-    by_hand[name] = 3 * conventions[convention]
+    by_hand[name] = 3 * conventions[chosen[name]]
 torch.testing.assert_close(by_hand, autograd)  # by hand, autograd
 for name, gradient in autograd.items():
     print(f"{name:20} {[slope / 3 for slope in gradient.tolist()]}")
@@ -125,10 +128,10 @@ plt.show()
 # What a convention can add up to
 # -------------------------------
 # :math:`\mathrm{relu}(x) - \mathrm{relu}(-x)` is :math:`x`, and its slope at 0 comes out as 0. With
-# ``maximum`` it is 1, and with ``clamp`` 2. And the largest plus the smallest of two equal numbers
-# is their sum, of which one of them gets twice its due.
+# ``maximum`` it is 1, and with the second ``where`` 2. And the largest plus the smallest of two
+# equal numbers is their sum, of which one of them gets twice its due.
 
-for name in ("relu(x)", "maximum(x, 0)", "clamp(x, min=0)"):
+for name in ("relu(x)", "maximum(x, 0)", "where(x >= 0, x, 0)"):
     leaf = x.clone().requires_grad_()
     (slope,) = torch.autograd.grad((ways[name](leaf) - ways[name](-leaf)).sum(), leaf)
     print(f"{name:20} minus that of -x: {slope.tolist()}")

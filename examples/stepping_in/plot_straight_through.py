@@ -57,14 +57,16 @@ class ReluWithMask(Relu):
 # %%
 # Five rectifiers at -1, 0 and 1
 # ------------------------------
-# By hand: 0 and 1 at the sides, and at 0 what the rule says.
+# By hand: 0 and 1 at the sides, and at 0 what the rule says. That of ``clamp`` has changed with
+# PyTorch 2.14.
 
+of_clamp = 1.0 if torch.__version__ < (2, 14) else 0.0
 x = torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64, requires_grad=True)
 rectifiers = {
     "torch.relu": (torch.relu, 0.0),
     "torch.where(x > 0, ...)": (Relu.apply, 0.0),
     "u[x < 0] = 0": (ReluWithMask.apply, 1.0),
-    "x.clamp(min=0)": (lambda x: x.clamp(min=0), 1.0),
+    "x.clamp(min=0)": (lambda x: x.clamp(min=0), of_clamp),
     "torch.maximum(x, 0)": (lambda x: torch.maximum(x, torch.zeros_like(x)), 0.5),
 }
 for name, (function, at_zero) in rectifiers.items():

@@ -339,6 +339,9 @@ def cannot_compile() -> str:
     return ""
 
 
+SEALED = not backwardpass.abilities()["saved tensors"].known
+
+
 @pytest.fixture(params=CASES)
 def name(request) -> str:
     if request.param == "compiled" and cannot_compile():
@@ -377,7 +380,8 @@ def test_tracing_changes_nothing(name):
     freed = backwardpass.trace(made.roots)
     assert [node.name for node in freed.nodes] == [node.name for node in graph.nodes]
     left = {saved.role for node in freed.nodes for saved in node.saved}
-    assert left <= {"freed", "attribute"}
+    # Where a saved tensor cannot be seen, nor can it be that it is freed.
+    assert left <= {"freed", "attribute"} | ({"unknown"} if SEALED else set())
 
 
 def test_recording_changes_nothing(name):
@@ -399,7 +403,11 @@ def test_recording_changes_nothing(name):
             wanted = first.graph.nodes[step.node].kind == "accumulate" and values
             assert (step.wrote is not None) == wanted
             held = [s for s in first.graph.nodes[step.node].saved if s.role != "attribute"]
-            assert len(step.freed or ()) == (len(held) if values else 0)
+            if any(saved.role == "unknown" for saved in held):
+                assert SEALED
+                assert step.freed is None
+            else:
+                assert len(step.freed or ()) == (len(held) if values else 0)
 
 
 def test_watching_changes_nothing(name):
@@ -467,6 +475,7 @@ def test_the_same_case_gives_the_same_data(name):
 HIDDEN = {"packed_by_hooks", "checkpoint_without_reentry", "checkpoint_with_reentry"}
 
 
+@pytest.mark.needs("saved tensors")
 def test_memory_is_what_hooks_see_being_saved(name):
     """The bytes predicted from the graph are those that saved_tensors_hooks observe."""
     if name in HIDDEN or name.startswith("derivative"):

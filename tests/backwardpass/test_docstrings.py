@@ -13,10 +13,13 @@ SHOW_SAVED = {
     "backwardpass.data.passes.Step",
     "backwardpass.data.storages.kept_bytes",
     "backwardpass.data.storages.saved_bytes",
+    "backwardpass.graph.Graph.saved_bytes",
     "backwardpass.read.trace.trace",
     "backwardpass.show.memory.Memory",
     "backwardpass.show.memory.memory",
+    "backwardpass.show.steps.forward",
     "backwardpass.show.table.tabulate",
+    "backwardpass.show.tree.to_text",
     "backwardpass.read.abilities.abilities",
 }
 

@@ -32,6 +32,7 @@ def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess:
     )
 
 
+@pytest.mark.needs("saved tensors")
 def test_what_was_kept_as_json_is_shown_without_torch():
     """A graph and a pass read back are drawn, tabulated, counted and written again, as they were.
 

@@ -48,6 +48,10 @@ _NEEDS = {
         "what a node saved is listed by field, and of the tensor nothing is told: to look at it "
         "would run the hooks of whoever saved it, and they are not run",
     ),
+    "transforms": (
+        ("torch.func.debug_unwrap",),
+        "a tensor inside a transform that records no graph is only said not to require grad",
+    ),
     "views": (("Tensor._base",), "no tensor is known as a view"),
     "passes": (("torch.autograd._engine_run_backward",), "record() raises RuntimeError"),
     "values unseen": (
@@ -72,8 +76,8 @@ def abilities() -> MappingProxyType[str, Ability]:
     -------
     mapping
         An :class:`Ability` under the name of each: ``"order"``, ``"shapes"``, ``"saved tensors"``,
-        ``"views"``, ``"passes"``, ``"values unseen"`` and ``"modules"``. All are known on PyTorch
-        2.13 to 2.15.
+        ``"transforms"``, ``"views"``, ``"passes"``, ``"values unseen"`` and ``"modules"``. All are
+        known on PyTorch 2.13 to 2.15.
 
     Examples
     --------

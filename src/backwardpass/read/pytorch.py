@@ -28,11 +28,12 @@ def a_node() -> Any:
 
 
 def lacking() -> frozenset[str]:
-    """List the private names that this version of PyTorch lacks; on 2.13 to 2.15 none."""
+    """List the names that this version of PyTorch lacks; on 2.13 to 2.15 none."""
     node = a_node()
     asked: dict[str, tuple[Callable[[], Any], tuple[str, ...]]] = {
         "torch._C.": (lambda: torch._C, ("DisableTorchFunction", "_get_dispatch_mode")),
         "torch.autograd.": (lambda: torch.autograd, ("_engine_run_backward", "_get_sequence_nr")),
+        "torch.func.": (lambda: torch.func, ("debug_unwrap",)),
         "torch.utils._python_dispatch.": (
             lambda: torch.utils._python_dispatch,
             ("_disable_current_modes",),
@@ -371,11 +372,12 @@ def whole(tensor: torch.Tensor) -> torch.Tensor:
 def state(tensor: torch.Tensor | None) -> tuple[int | None, int | None]:
     """Tell a tensor apart from another one, and from itself after an in-place operation.
 
-    While it lives a tensor is one object in Python. Reads ``Tensor._version``, in every version.
+    Reads ``Tensor._cdata`` and ``Tensor._version``; in every version. An id will not do: what takes
+    a tensor's place is made while that lives, but its object in Python afterwards.
     """
     if tensor is None:
         return None, None
-    return id(tensor), None if tensor.is_inference() else tensor._version
+    return tensor._cdata, None if tensor.is_inference() else tensor._version
 
 
 def parts(tensor: torch.Tensor) -> list[torch.Tensor]:

@@ -175,7 +175,10 @@ def _by_name() -> dict[str, Rule]:
     found: dict[str, Rule] = {}
     for rule in RULES.values():
         for entry in (*rule.entries, *rule.also):
-            name = public_name(entry).removeprefix("torch.").removeprefix("Tensor.")
-            found.setdefault(name, rule)
             found.setdefault(entry, rule)
+            try:
+                name = public_name(entry)
+            except ValueError:  # newer than this PyTorch, so nobody calls it
+                continue
+            found.setdefault(name.removeprefix("torch.").removeprefix("Tensor."), rule)
     return found

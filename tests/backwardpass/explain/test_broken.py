@@ -105,6 +105,7 @@ def test_a_graph_that_grows():
     assert len({later - earlier for earlier, later in pairwise(held)}) == 1
 
 
+@pytest.mark.needs("saved tensors")
 def test_the_pass_that_freed_what_a_second_one_needs():
     """The second pass shares operations with the first, which had freed them."""
     space = other("state_carried_on", "a second time")

@@ -168,6 +168,7 @@ def test_one_of_several_outputs_is_told_from_the_others():
     assert why_no_grad(first, first.sum()).cause == "unknown"
 
 
+@pytest.mark.needs("saved tensors")
 def test_the_graph_alone_does_not_guess():
     """Reached, and no gradient: what was freed is a fact, the cause stays open."""
     w = leaf(2)
@@ -222,6 +223,7 @@ def test_a_loss_that_is_part_of_a_sum():
     assert why_no_grad(w, loss, recording=recording).cause == "cleared"
 
 
+@pytest.mark.needs("saved tensors")
 def test_a_pass_outside_of_the_recorded_block():
     """An empty recording does not say that no pass has run at all."""
     w = leaf(2)

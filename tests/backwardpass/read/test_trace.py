@@ -125,6 +125,7 @@ def test_a_wrong_root_is_explained(root, error, message):
         backwardpass.trace(root)
 
 
+@pytest.mark.needs("transforms")
 def test_a_tensor_of_a_transform_without_a_graph_is_explained():
     """Inside vmap a tensor has no graph to show; inside torch.func.grad it has one."""
     messages, sizes = [], []
@@ -271,6 +272,7 @@ def test_an_unusable_view_in_the_namespace_is_passed_over():
     assert backwardpass.trace(base, {"row": rows[0], "base": base}).nodes[0].label == "base"
 
 
+@pytest.mark.needs("saved tensors")
 def test_a_freed_graph_can_be_read():
     """After backward the nodes are there, their saved tensors marked as freed."""
     space = two_layers()

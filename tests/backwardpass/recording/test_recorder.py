@@ -321,6 +321,7 @@ def test_norms_and_small_values_are_noted():
     assert (last.norms, last.values) == (((6 * 9) ** 0.5,), (None,))  # nine numbers are too many
 
 
+@pytest.mark.needs("saved tensors")
 def test_without_values_steps_have_none():
     """The cheap recording has shapes and nothing else."""
     x = leaf(3)
@@ -373,6 +374,7 @@ def test_under_vmap_there_are_no_numbers():
         assert len(seen.steps) > 0
 
 
+@pytest.mark.needs("saved tensors")
 def test_what_is_freed_and_when():
     """Each node lets go of what it saved right after it ran; with retain_graph nothing goes."""
     x, W = leaf(5), leaf(5)
@@ -393,6 +395,7 @@ def test_what_is_freed_and_when():
             assert seen.kept_bytes() == (40, 20, 20, 20, 0, 0)
 
 
+@pytest.mark.needs("saved tensors")
 def test_storages_die_when_the_recording_says_so():
     """Weak references to storages, observed by hooks of their own, confirm what was freed."""
     x = leaf(5)

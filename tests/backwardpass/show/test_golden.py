@@ -70,6 +70,7 @@ def written() -> dict[str, str]:
     }
 
 
+@pytest.mark.needs("saved tensors")
 @pytest.mark.parametrize(
     "name",
     [

@@ -34,6 +34,7 @@ def told(graph: backwardpass.Graph, seen: backwardpass.BackwardPass) -> Phase:
     return phase
 
 
+@pytest.mark.needs("saved tensors")
 def test_the_forward_pass_in_the_order_of_its_lines():
     """Each node says who recorded it, what it saves and where its edges lead."""
     graph, _ = recorded()
@@ -49,6 +50,7 @@ def test_the_forward_pass_in_the_order_of_its_lines():
     assert phase.items[1].edges == ((1, 0), (1, 1))
 
 
+@pytest.mark.needs("saved tensors")
 def test_a_backward_pass_in_the_order_of_its_steps():
     """Each node says what it received, sent, let go of and wrote; a sum names what it is of."""
     graph, seen = recorded()

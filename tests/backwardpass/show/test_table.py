@@ -20,6 +20,7 @@ def recorded() -> tuple[torch.Tensor, torch.Tensor, BackwardPass]:
     return x, loss, recording.passes[0]
 
 
+@pytest.mark.needs("saved tensors")
 def test_the_table_shows_every_node():
     """A row has step, operation, tensor, shape, gradient shape and what is saved."""
     x, loss, seen = recorded()

@@ -32,18 +32,26 @@ def examine(rule: vjps.Rule) -> dict:
     """Check one rule on every case of every entry it answers for."""
     rows = {}
     kept: list = []
-    for entry in rule.entries:
+    for entry in _sampled(rule):
         op = _cases.opinfos()[entry]
         for name, dtype in DTYPES.items():
             if op.supports_autograd and dtype in op.supported_backward_dtypes("cpu"):
                 rows[f"{entry} {name}"] = _row(rule, entry, dtype, kept)
-    return {"about": _about(rule), "rows": rows, "saved": kept, "failed": _aliases(rule)}
+    gone = [entry for entry in rule.entries if entry not in _sampled(rule)]
+    failed = [["-", "samples", "-", f"PyTorch has none under the name {entry}"] for entry in gone]
+    failed += [] if gone else _aliases(rule)
+    return {"about": _about(rule), "rows": rows, "saved": kept, "failed": failed}
+
+
+def _sampled(rule: vjps.Rule) -> list[str]:
+    """The entries of a rule that this PyTorch has samples of: an older one lacks some."""
+    return [entry for entry in rule.entries if entry in _cases.opinfos()]
 
 
 def _about(rule: vjps.Rule) -> dict:
     """What a page says of a rule, as plain data: Sphinx reads this and never imports torch."""
     functions, methods = {}, {}
-    for entry in rule.entries:
+    for entry in _sampled(rule):
         op = _cases.opinfos()[entry]
         name = vjps.public_name(entry)
         (methods if name.startswith("torch.Tensor.") else functions)[name] = None
