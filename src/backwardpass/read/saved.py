@@ -7,6 +7,7 @@ import torch
 
 from backwardpass.data.graph import Role, Saved
 from backwardpass.read import pytorch
+from backwardpass.read.checkpoints import checkpointed
 from backwardpass.read.names import Names
 from backwardpass.read.pytorch import storage_of
 
@@ -44,7 +45,7 @@ class SavedReader:
                 if described is not None:
                     found.append(described)
                     if described.role == "checkpoint":
-                        again |= pytorch.checkpointed(saved) or {}
+                        again |= checkpointed(saved) or {}
         found += [self._for_checkpoint(name, tensor) for name, tensor in again.items()]
         if pytorch.is_python_function(node):
             found += self._attributes(node)
@@ -95,7 +96,7 @@ class SavedReader:
     def _describe_packed(self, data: Any, field: str, saved: Any) -> Saved:
         if pytorch.is_recomputed(data):  # checkpoint keeps a place, and computes the tensor again
             source = "computed again by checkpoint"
-            size = None if pytorch.checkpointed(saved) is None else 0
+            size = None if checkpointed(saved) is None else 0
             return Saved(field, nbytes=size, source=source, role="checkpoint")
         if isinstance(data, (tuple, list)):
             tensors = [part for part in data if isinstance(part, torch.Tensor)]
