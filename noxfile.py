@@ -32,6 +32,8 @@ ENVIRONMENTS = {
     "browser": ["browser"],
     "lint": ["lint"],
 }
+# Another PyTorch than the pinned one, to build and test the whole book with.
+TORCH = os.environ.get("BACKWARDPASS_TORCH", "")
 # What runs nothing of the book's own needs neither it nor torch.
 ALONE = {"browser", "lint"}
 # import-linter reads the sources where they lie: neither torch nor the project is installed.
@@ -167,7 +169,8 @@ def run(
 
 def environment(session: nox.Session, name: str) -> str:
     """The interpreter of ``.nox/<name>``, made or brought up to date where it has to be."""
-    folder = Path(".nox", name).resolve()
+    other = TORCH and name not in ALONE
+    folder = Path(".nox", f"{name}-torch-{TORCH}" if other else name).resolve()
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     requirements = nox.project.dependency_groups(PROJECT, *ENVIRONMENTS[name])
     project = [] if name in ALONE else ["--editable", ".[draw]"]
@@ -178,8 +181,9 @@ def environment(session: nox.Session, name: str) -> str:
             f"{CONSTRAINTS} pins no version of {', '.join(unpinned)}: add a line NAME==VERSION "
             "for each, so that every build uses the versions it was tested with"
         )
+    constraints = constraints_with(TORCH) if other else CONSTRAINTS
     wanted = hashlib.sha256(f"{sys.version}\0{folder}".encode())
-    for path in (CONSTRAINTS, Path("pyproject.toml")):
+    for path in (constraints, Path("pyproject.toml")):
         wanted.update(path.read_bytes())
     stamp = folder / "installed.sha256"
     if not (python.exists() and stamp.exists() and stamp.read_text() == wanted.hexdigest()):
@@ -188,9 +192,20 @@ def environment(session: nox.Session, name: str) -> str:
         if not python.exists():
             session.run(sys.executable, "-m", "venv", "--clear", str(folder), external=True)
         pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        session.run(*pip, "--constraint", str(CONSTRAINTS), *project, *requirements, external=True)
+        session.run(*pip, "--constraint", str(constraints), *project, *requirements, external=True)
         stamp.write_text(wanted.hexdigest())
     return str(python)
+
+
+def constraints_with(torch: str) -> Path:
+    """The pins, with another PyTorch, and without those of what only PyTorch asks for."""
+    its_own = ("torch==", "sympy==", "mpmath==", "networkx==", "fsspec==")
+    pins = CONSTRAINTS.read_text("utf-8").splitlines()
+    kept = [line for line in pins if not line.startswith(its_own)]
+    path = Path(".nox", f"constraints-torch-{torch}.txt").resolve()
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([f"torch=={torch}", *kept, ""]), "utf-8")
+    return path
 
 
 def missing_pins(requirements: list[str]) -> list[str]:

@@ -186,3 +186,17 @@ def test_continuous_integration_runs_what_the_readme_says(session):
     pattern = pattern.replace("$1", session).replace("\\$", "$")
     (command,) = re.findall(pattern, (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert command.startswith("python3 -m venv .venv && .venv/bin/pip install")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for venv is POSIX")
+def test_another_pytorch_has_an_environment_of_its_own(noxfile, project, monkeypatch):
+    """BACKWARDPASS_TORCH changes one pin, and leaves the environment of the book alone."""
+    (project / "conf/constraints.txt").write_text("torch==1.0\nnumpy==2.0\npygraphviz==2.0.4\n")
+    monkeypatch.setattr(noxfile, "TORCH", "9.9")
+    session = Session()
+    python = noxfile.environment(session, "book")
+    assert Path(python) == project / ".nox/book-torch-9.9/bin/python"
+    (command,) = (command for command in session.ran if "pip" in command)
+    constraints = Path(command[command.index("--constraint") + 1])
+    assert constraints.read_text().split() == ["torch==9.9", "numpy==2.0", "pygraphviz==2.0.4"]
+    assert Path(noxfile.environment(session, "lint")) == project / ".nox/lint/bin/python"
