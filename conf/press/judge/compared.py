@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from press.judge import slices
 from press.judge import source as sources
 from press.observed.comparison import BY_HAND, Comparison
-from press.trials.mutants import slices
 
 Finding = tuple[int | None, str, str]
 

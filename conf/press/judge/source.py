@@ -9,7 +9,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 
-from press.trials.mutants import slices
+from press.judge import slices
 
 Finding = tuple[int | None, str, str]
 

@@ -11,12 +11,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from press.judge.slices import hand_side
 from press.trials.mutants import fork, results
 from press.trials.mutants.mutants import Mutant, Outcome, Target
 from press.trials.mutants.operators import mutations
 from press.trials.mutants.results import Equivalent, Record
 from press.trials.mutants.scripts import Script, plotting, warm_up
-from press.trials.mutants.slices import hand_side
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -320,14 +320,8 @@ def project(root: Path, body: str) -> Path:
     """A miniature project with one script, and this project's command."""
     import shutil
 
-    kept = ("__pycache__", "measured.json", "equivalent.toml")
-    for place in ("__init__.py", "project.py", "trials/__init__.py", "trials/mutants"):
-        source, target = ROOT / "conf" / "press" / place, root / "conf" / "press" / place
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=shutil.ignore_patterns(*kept))
-        else:
-            shutil.copy(source, target)
+    left = shutil.ignore_patterns("__pycache__", "measured.json", "equivalent.toml")
+    shutil.copytree(ROOT / "conf" / "press", root / "conf" / "press", ignore=left)
     shutil.copy(ROOT / "conf" / "constraints.txt", root / "conf")
     (root / "examples" / "part").mkdir(parents=True)
     path = root / "examples" / "part" / "plot_small.py"

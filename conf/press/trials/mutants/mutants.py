@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from press.judge.slices import Part
+
 from .operators import Mutation, augmented, dropped, given, mutations
-from .slices import Part
 
 
 class Outcome(IntEnum):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from press.judge import slices
 from press.kept import fields, reading
 from press.project import CONF, EXAMPLES, RULES
 
@@ -180,7 +181,7 @@ def _code(source: str) -> str:
 
 def engine() -> str:
     """The sources that make and run mutants, and the version of torch."""
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    sources = [*sorted(Path(__file__).parent.glob("*.py")), Path(slices.__file__)]
     made = hashlib.sha256(b"".join(path.read_bytes() for path in sources if path != Path(__file__)))
     pinned = re.search(r"^torch==\S+", (CONF / "constraints.txt").read_text("utf-8"), re.MULTILINE)
     return made.hexdigest() + pinned.group()

@@ -20,9 +20,10 @@ from unittest import mock
 
 import torch
 
+from press.judge.slices import Part, hand_side, names
+
 from . import fork
 from .mutants import Mutant, Outcome, of_part
-from .slices import Part, hand_side, names
 
 # Changes tried to see whether a part that may feed autograd's side does.
 PROBES = 4
