@@ -80,6 +80,8 @@ def product(x, w):
     return (x * w).sin() * x
 
 
+# Deprecated in words of its own since 2.14.
+@pytest.mark.filterwarnings("ignore:`torch.jit.:FutureWarning")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_torchscript_saved_is_unknown():
     """A node of TorchScript shows nothing of what it saved, and memory says so."""
