@@ -92,7 +92,7 @@ def why_no_grad(
     >>> optimizer.zero_grad()
     >>> backwardpass.why_no_grad(w, loss).cause
     'unknown'
-    >>> print(backwardpass.why_no_grad(w, loss, recording=recording))
+    >>> print(backwardpass.why_no_grad(w, loss, recording=recording))  # doctest: +ELLIPSIS
     cleared: The pass gave it a gradient, and it was cleared afterwards.
       at: ...: loss.backward()
       to change: Read the gradient before zero_grad(), or before it is set to None.

@@ -1,5 +1,6 @@
 """What the PyTorch at hand lets this package tell, and what it does not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -66,7 +67,7 @@ _NEEDS = {
 
 
 @cache
-def abilities() -> MappingProxyType[str, Ability]:
+def abilities() -> Mapping[str, Ability]:
     """Say what of a graph can be told with the PyTorch that is installed.
 
     What cannot is left unknown, and never guessed: most of all no hook of the user's is run for a

@@ -148,7 +148,7 @@ def masked_var(g, y, input, dim=None, unbiased=None, *, correction=None, keepdim
 @rule(
     "masked.std",
     latex=r"\bar x_i = [m_i]\,\frac{\bar y\,(x_i - \mu)}{(\sum m - c)\,y}",
-    saved="x, y, m",
+    saved="x, m",
     kinks="y = 0: 0/0",
 )
 def masked_std(g, y, input, dim=None, unbiased=None, *, correction=None, keepdim=False, dtype=None,
