@@ -34,6 +34,7 @@ class Rule:
     also: tuple[str, ...]  # other names of the function, below torch
     modules: tuple[str, ...]  # classes of torch.nn that call it
     family: str
+    once: str = ""  # why differentiating the rule is not the second derivative
 
     @property
     def derivation(self) -> str:
@@ -77,11 +78,15 @@ def rule(
     also: str = "",
     modules: str = "",
     name: str = "",
+    once: str = "",
 ) -> Callable[[Callable], Callable]:
     """Register the decorated function as the rule for ``entries``.
 
     ``entries`` are names of PyTorch's operator tests (``linalg.solve``, ``max.reduction_no_dim``);
     the function under test is the longest prefix that names one, :func:`forward` finds it.
+
+    A rule made of differentiable operations can itself be differentiated, which the check compares
+    with double backward; where that is not so, ``once`` says why.
 
     Raises
     ------
@@ -104,6 +109,7 @@ def rule(
             tuple(also.split()),
             tuple(modules.split()),
             gradient.__module__.rpartition(".")[2],
+            once,
         )
         taken = {entry: known.name for known in RULES.values() for entry in known.entries}
         twice = [entry for entry in entries if entry in taken]

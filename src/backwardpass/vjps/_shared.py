@@ -82,3 +82,12 @@ def moved_back(grad: Tensor, places: Tensor, x: Tensor) -> Tensor:
 def put(grad: Tensor, dim: int, index: Tensor, x: Tensor) -> Tensor:
     """Gradient of ``x`` when the result holds the entries of ``x`` at ``index`` along ``dim``."""
     return torch.zeros_like(x).scatter_add_(dim, index, grad)
+
+
+def wide(x: Tensor) -> Tensor:
+    """``x`` in single precision where it has fewer digits: a square of 300 is ∞ in half precision.
+
+    >>> wide(torch.ones(1, dtype=torch.float16)).dtype, wide(torch.ones(1).double()).dtype
+    (torch.float32, torch.float64)
+    """
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

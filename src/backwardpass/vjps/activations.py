@@ -7,6 +7,11 @@ import torch
 from backwardpass.vjps._registry import rule
 from backwardpass.vjps._shared import onto
 
+# PyTorch takes several entries at a time, and those that are left over one by one.
+PLACED = (
+    "at NaN the rule passes ȳ on, and PyTorch does so or not by the entry's place in the tensor"
+)
+
 
 @rule(
     "nn.functional.relu",
@@ -17,7 +22,7 @@ from backwardpass.vjps._shared import onto
     kinks="0 at 0",
 )
 def relu(g, y, input, inplace=False):
-    return {"input": g * (input > 0)}
+    return {"input": torch.where(input <= 0, 0, g)}
 
 
 @rule(
@@ -25,10 +30,10 @@ def relu(g, y, input, inplace=False):
     modules="ReLU6",
     latex=r"\bar x = \bar y\,[0 < x < 6]",
     saved="x",
-    kinks="0 at 0 and at 6; clamp(x, 0, 6), the same function, has 1",
+    kinks="0 at 0 and at 6; clamp(x, 0, 6), the same function, has 1; " + PLACED,
 )
 def relu6(g, y, input, inplace=False):
-    return {"input": g * ((input > 0) & (input < 6))}
+    return {"input": torch.where((input <= 0) | (input >= 6), 0, g)}
 
 
 @rule(
@@ -36,10 +41,10 @@ def relu6(g, y, input, inplace=False):
     modules="Hardtanh",
     latex=r"\bar x = \bar y\,[\ell < x < u]",
     saved="x",
-    kinks="0 at both bounds",
+    kinks="0 at both bounds; " + PLACED,
 )
 def hardtanh(g, y, input, min_val=-1.0, max_val=1.0, inplace=False):
-    return {"input": g * ((input > min_val) & (input < max_val))}
+    return {"input": torch.where((input <= min_val) | (input >= max_val), 0, g)}
 
 
 @rule(
@@ -50,7 +55,7 @@ def hardtanh(g, y, input, min_val=-1.0, max_val=1.0, inplace=False):
     kinks="0 at both bounds",
 )
 def hardsigmoid(g, y, input, inplace=False):
-    return {"input": g / 6 * ((input > -3) & (input < 3))}
+    return {"input": torch.where((input > -3) & (input < 3), g / 6, 0)}
 
 
 @rule(
@@ -58,11 +63,11 @@ def hardsigmoid(g, y, input, inplace=False):
     modules="Hardswish",
     latex=r"\bar x = \bar y\;\{0\ (x \le -3);\ \tfrac{2x+3}{6}\ (\text{between});\ 1\ (x \ge 3)\}",
     saved="x",
-    kinks="0 at -3 and 1 at 3: the slopes outside",
+    kinks="0 at -3 and 1 at 3: the slopes outside; " + PLACED,
 )
 def hardswish(g, y, input, inplace=False):
-    slope = torch.where(input >= 3, 1, (2 * input + 3) / 6)
-    return {"input": g * torch.where(input <= -3, 0, slope)}
+    between = torch.where(input < 3, g * (2 * input + 3) / 6, g)
+    return {"input": torch.where(input <= -3, 0, between)}
 
 
 @rule(
@@ -87,7 +92,7 @@ def leaky_relu(g, y, input, negative_slope=0.01, inplace=False):
 )
 def prelu(g, y, input, weight):
     w = weight.reshape([-1 if d == 1 else 1 for d in range(input.ndim)])
-    dw = onto(g * input.clamp(max=0), w)
+    dw = onto(torch.where(input > 0, 0, g * input), w)
     return {"input": torch.where(input > 0, g, w * g), "weight": dw.reshape(weight.shape)}
 
 
@@ -96,10 +101,10 @@ def prelu(g, y, input, weight):
     modules="ELU",
     latex=r"\bar x = \bar y\,\{1\ (x > 0);\ \alpha e^{x}\ (x \le 0)\}",
     saved="x",
-    kinks="α at 0; with α = 1 there is no kink",
+    kinks="α at 0; with α = 1 there is no kink; " + PLACED,
 )
 def elu(g, y, input, alpha=1.0, inplace=False):
-    return {"input": torch.where(input > 0, g, g * alpha * input.exp())}
+    return {"input": torch.where(input <= 0, g * alpha * input.exp(), g)}
 
 
 @rule(
@@ -107,9 +112,10 @@ def elu(g, y, input, alpha=1.0, inplace=False):
     modules="CELU",
     latex=r"\bar x = \bar y\,\{1\ (x > 0);\ e^{x/\alpha}\ (x \le 0)\}",
     saved="x",
+    kinks=PLACED,
 )
 def celu(g, y, input, alpha=1.0, inplace=False):
-    return {"input": torch.where(input > 0, g, g * (input / alpha).exp())}
+    return {"input": torch.where(input <= 0, g * (input / alpha).exp(), g)}
 
 
 @rule(
@@ -117,12 +123,12 @@ def celu(g, y, input, alpha=1.0, inplace=False):
     modules="SELU",
     latex=r"\bar x = \lambda \bar y\,\{1\ (x > 0);\ \alpha e^{x}\ (x \le 0)\}",
     saved="x",
-    kinks="λα at 0",
+    kinks="λα at 0; " + PLACED,
     source="the constants α and λ: Klambauer and others, Self-Normalizing Neural Networks, 2017",
 )
 def selu(g, y, input, inplace=False):
     scale, alpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-    return {"input": scale * torch.where(input > 0, g, g * alpha * input.exp())}
+    return {"input": scale * torch.where(input <= 0, g * alpha * input.exp(), g)}
 
 
 @rule(
@@ -226,10 +232,10 @@ def tanhshrink(g, y, input):
     modules="Softshrink",
     latex=r"\bar x = \bar y\,[|x| > \lambda]",
     saved="x",
-    kinks="0 at ±λ",
+    kinks="0 at ±λ; " + PLACED,
 )
 def softshrink(g, y, input, lambd=0.5):
-    return {"input": g * (input.abs() > lambd)}
+    return {"input": torch.where(input.abs() <= lambd, 0, g)}
 
 
 @rule(
@@ -237,10 +243,10 @@ def softshrink(g, y, input, lambd=0.5):
     modules="Hardshrink",
     latex=r"\bar x = \bar y\,[|x| > \lambda]",
     saved="x",
-    kinks="0 at ±λ, where the function jumps",
+    kinks="0 at ±λ, where the function jumps; " + PLACED,
 )
 def hardshrink(g, y, input, lambd=0.5):
-    return {"input": g * (input.abs() > lambd)}
+    return {"input": torch.where(input.abs() <= lambd, 0, g)}
 
 
 @rule(
@@ -252,7 +258,7 @@ def hardshrink(g, y, input, lambd=0.5):
     kinks="0 at the threshold",
 )
 def threshold(g, y, input, threshold, value, inplace=False):
-    return {"input": g * (input > threshold)}
+    return {"input": torch.where(input <= threshold, 0, g)}
 
 
 @rule(

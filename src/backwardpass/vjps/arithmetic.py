@@ -61,9 +61,11 @@ def div(g, y, input, other, *, rounding_mode=None):
     "at x = 0 and p ≥ 0 the gradient of p is 0",
 )
 def pow_(g, y, input, exponent):
-    x, p = (v if isinstance(v, torch.Tensor) else g.new_tensor(v) for v in (input, exponent))
-    dx = torch.where(p == 0, 0, g * (p * x ** (p - 1)).conj())
-    dp = torch.where((x == 0) & (p.real >= 0), 0, g * (y * x.log()).conj())
+    x, p = (torch.as_tensor(v).to(g.dtype) for v in (input, exponent))
+    less = (p if isinstance(exponent, torch.Tensor) else exponent) - 1
+    dx = torch.where(p == 0, 0, g * (p * x**less).conj())
+    still = (x == 0) & (p.real >= 0) & p.isreal()
+    dp = torch.where(still, 0, g * (y * x.log()).conj())
     return {"input": onto(dx, input), "exponent": onto(dp, exponent)}
 
 
@@ -138,7 +140,7 @@ def addcdiv(g, y, input, tensor1, tensor2, *, value=1):
     kinks="x = 0 and z ≤ 0: the gradient of x is 0; x = z = 0: that of z is NaN, from 0/0",
 )
 def xlogy(g, y, input, other):
-    x, z = (v if isinstance(v, torch.Tensor) else g.new_tensor(v) for v in (input, other))
+    x, z = (torch.as_tensor(v).to(g.dtype) for v in (input, other))
     dx = torch.where((x == 0) & (z <= 0), 0, g * z.log())
     return {"input": onto(dx, input), "other": onto(g * x / z, other)}
 
@@ -169,24 +171,26 @@ def hypot(g, y, input, other):
 
 @rule(
     "logaddexp",
-    latex=r"\bar x = \bar y\,(e^{x-y})^*, \qquad \bar z = \bar y\,(e^{z-y})^*",
-    saved="x, z, y",
-    kinks="x = z = -∞ gives NaN, from -∞ + ∞",
+    latex=r"\bar x = \frac{\bar y}{(1 + e^{z-x})^*}, \qquad "
+    r"\bar z = \frac{\bar y}{(1 + e^{x-z})^*}",
+    saved="x, z",
+    kinks="x = z = ±∞ gives NaN, from ∞ - ∞",
 )
 def logaddexp(g, y, input, other):
     return {
-        "input": onto(g * (input - y).exp().conj(), input),
-        "other": onto(g * (other - y).exp().conj(), other),
+        "input": onto(g / (1 + (other - input).exp()).conj(), input),
+        "other": onto(g / (1 + (input - other).exp()).conj(), other),
     }
 
 
 @rule(
     "logaddexp2",
-    latex=r"\bar x = \bar y\,2^{x-y}, \qquad \bar z = \bar y\,2^{z-y}",
-    saved="x, z, y",
+    latex=r"\bar x = \frac{\bar y}{1 + 2^{z-x}}, \qquad \bar z = \frac{\bar y}{1 + 2^{x-z}}",
+    saved="x, z",
+    kinks="x = z = ±∞ gives NaN, from ∞ - ∞",
 )
 def logaddexp2(g, y, input, other):
     return {
-        "input": onto(g * (input - y).exp2(), input),
-        "other": onto(g * (other - y).exp2(), other),
+        "input": onto(g / (1 + (other - input).exp2()), input),
+        "other": onto(g / (1 + (input - other).exp2()), other),
     }

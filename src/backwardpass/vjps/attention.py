@@ -31,8 +31,7 @@ def scaled_dot_product_attention(g, y, query, key, value, attn_mask=None, dropou
         raise Declined("dropout_p > 0: which weights were dropped is no result of the function")
     K, V = key, value
     if enable_gqa:
-        shared = query.shape[-3] // key.shape[-3]
-        K, V = (t.repeat_interleave(shared, -3) for t in (key, value))
+        K, V = (t.repeat_interleave(query.shape[-3] // t.shape[-3], -3) for t in (key, value))
     tau = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     S = tau * query @ K.mT
     if is_causal:
@@ -46,7 +45,8 @@ def scaled_dot_product_attention(g, y, query, key, value, attn_mask=None, dropou
     dS = P * (g @ V.mT - (g * y).sum(-1, keepdim=True))
     dK, dV = tau * dS.mT @ query, P.mT @ g
     if enable_gqa:
-        dK, dV = (t.unflatten(-3, (-1, shared)).sum(-3) for t in (dK, dV))
+        heads = ((dK, key.shape[-3]), (dV, value.shape[-3]))
+        dK, dV = (t.unflatten(-3, (n, -1)).sum(-3) for t, n in heads)
     return {
         "query": onto(tau * dS @ K, query),
         "key": onto(dK, key),

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from backwardpass.vjps._registry import rule
+from backwardpass.vjps._shared import onto
 
 
 def _each(value, n: int) -> tuple[int, ...]:
@@ -77,7 +78,7 @@ def conv(g, y, input, weight, bias=None, stride=1, padding=0, dilation=1, groups
     return {
         "input": _padded(dx, margins, -1).reshape(input.shape),
         "weight": dW.flatten(0, 1),
-        "bias": None if bias is None else g.transpose(0, 1).flatten(1).sum(1),
+        "bias": onto(g.transpose(0, 1).flatten(1).sum(1), bias),
     }
 
 
@@ -116,5 +117,5 @@ def conv_transpose(g, y, input, weight, bias=None, stride=1, padding=0, output_p
     return {
         "input": dx.reshape(input.shape),
         "weight": dW.flatten(0, 1),
-        "bias": None if bias is None else g.transpose(0, 1).flatten(1).sum(1),
+        "bias": onto(g.transpose(0, 1).flatten(1).sum(1), bias),
     }

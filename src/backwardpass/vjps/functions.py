@@ -188,7 +188,8 @@ def digamma(g, y, input):
     kinks="0 at 0, the limit",
 )
 def sinc(g, y, input):
-    slope = (math.pi * input).cos() / input - (math.pi * input).sin() / (math.pi * input**2)
+    x = math.pi * input
+    slope = (x * x.cos() - x.sin()) / (x * input)
     return {"input": torch.where(input == 0, 0, g * slope.conj())}
 
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from backwardpass.vjps._registry import rule
-from backwardpass.vjps._shared import moved_back, numbered, onto, put
+from backwardpass.vjps._registry import Declined, rule
+from backwardpass.vjps._shared import conj, moved_back, numbered, onto, put
 
 
 @rule(
@@ -60,6 +60,8 @@ def scatter_add(g, y, input, dim, index, src):
     kinks="with reduce= it has no gradient in PyTorch",
 )
 def scatter(g, y, input, dim, index, src=None, *, value=None, reduce=None):
+    if reduce is not None:
+        raise Declined("reduce=: PyTorch has no backward pass for it; scatter_reduce has one")
     ds = g.gather(dim, index) if isinstance(src, torch.Tensor) else None
     return {"input": g.scatter(dim, index, 0), "src": ds}
 
@@ -104,9 +106,8 @@ def scatter_reduce(g, y, input, dim, index, src, reduce, *, include_self=True):
         slope_x, slope_s = ties_x / ties, ties_s / ties.gather(dim, index)
     elif reduce == "prod":
         slope_x, slope_s = _other_factors(input, dim, index, s, include_self)
-    if not include_self:
-        slope_x = written == 0
-    return {"input": g * slope_x, "src": g.gather(dim, index) * slope_s}
+    dx = g * slope_x if include_self else torch.where(written == 0, g, 0)
+    return {"input": dx, "src": g.gather(dim, index) * slope_s}
 
 
 def _other_factors(x, dim, index, s, include_self):
@@ -125,12 +126,13 @@ def _other_factors(x, dim, index, s, include_self):
 
 @rule(
     "index_add",
-    latex=r"\bar x = \bar y, \qquad \bar s = \alpha\,\bar y[k]",
+    latex=r"\bar x = \bar y, \qquad \bar s = \alpha^*\,\bar y[k]",
     saved="k",
+    kinks="none; for a complex α PyTorch forgets the conjugate",
 )
 def index_add(g, y, input, dim, index, source, *, alpha=1):
     picked = g.index_select(dim, index.reshape(-1)) if g.ndim else g
-    return {"input": g, "source": (alpha * picked).reshape(source.shape)}
+    return {"input": g, "source": (conj(alpha) * picked).reshape(source.shape)}
 
 
 @rule(
@@ -185,7 +187,8 @@ def masked_scatter(g, y, input, mask, source):
     ds = torch.zeros(source.numel(), dtype=g.dtype)
     used = g.masked_select(mask)
     ds[: used.numel()] = used
-    return {"input": onto(g * ~mask, input), "source": ds.reshape(source.shape)}
+    dx = torch.where(mask, 0, g)
+    return {"input": onto(dx, input), "source": ds.reshape(source.shape)}
 
 
 @rule(
@@ -200,7 +203,7 @@ def embedding(g, y, input, weight, padding_idx=None, max_norm=None, norm_type=2.
               scale_grad_by_freq=False, sparse=False):  # fmt: skip
     index, rows = input.reshape(-1), g.reshape(-1, weight.shape[1])
     if padding_idx is not None:
-        rows = rows * (index != padding_idx % len(weight)).unsqueeze(1)
+        rows = torch.where((index == padding_idx % len(weight)).unsqueeze(1), 0, rows)
     if scale_grad_by_freq:
         rows = rows / index.bincount(minlength=len(weight))[index].unsqueeze(1)
     return {"weight": torch.zeros_like(weight).index_add_(0, index, rows)}

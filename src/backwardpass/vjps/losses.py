@@ -49,6 +49,15 @@ def log_softmax(g, y, input, dim, dtype=None):
     return {"input": onto(g - y.exp() * g.sum(dim, keepdim=True), input)}
 
 
+def _reduction(reduction, size_average, reduce):
+    """The reduction, where the two deprecated arguments may say another."""
+    if size_average is None and reduce is None:
+        return reduction
+    if reduce is False:
+        return "none"
+    return "sum" if size_average is False else "mean"
+
+
 def _each(g, reduction, number):
     """The cotangent of each term of a loss that is ``number`` terms, or weights, together."""
     return g / number if reduction == "mean" else g
@@ -58,6 +67,11 @@ def _pointwise(g, reduction, *arguments):
     """The cotangent of each term of a loss whose arguments broadcast against each other."""
     shape = torch.broadcast_shapes(*(x.shape for x in arguments))
     return _each(g, reduction, shape.numel()).expand(shape)
+
+
+def _difference(g, input, target):
+    """Their difference, in the precision of the result where one of them has no dimension."""
+    return input.to(torch.promote_types(input.dtype, g.dtype)) - target
 
 
 @rule(
@@ -80,25 +94,27 @@ def cross_entropy(g, y, input, target, weight=None, size_average=None, ignore_in
     target and, without a word in the documentation, the weight have gradients too:
     $\bar t = -\bar y\,(1 - \epsilon)\,w \odot \ell / W$.
     """
+    reduction = _reduction(reduction, size_average, reduce)
     classes = 1 if input.ndim > 1 else 0
     logp = input.log_softmax(classes)
     number = input.shape[classes]
     w = torch.ones(number, dtype=input.dtype) if weight is None else weight
     along = [number if d == classes else 1 for d in range(input.ndim)]
     if target.is_floating_point():
-        t, kept, total = target, torch.ones((), dtype=input.dtype), target.numel() / number
+        t, kept, total = target, torch.tensor(True), target.numel() / number
     else:
         kept = (target != ignore_index).unsqueeze(classes)
-        index = target.unsqueeze(classes) * kept
+        index = torch.where(kept, target.unsqueeze(classes), 0)
         t = torch.zeros_like(input).scatter(classes, index, 1)
         total = (w[index] * kept).sum()
     smooth = (1 - label_smoothing) * t + label_smoothing / number
     q = w.reshape(along) * smooth * kept
     each = _each(g, reduction, total)
     each = each.unsqueeze(classes) if reduction == "none" else each
-    grads = {"input": each * (logp.exp() * q.sum(classes, keepdim=True) - q)}
+    slope = logp.exp() * q.sum(classes, keepdim=True) - q
+    grads = {"input": onto(torch.where(kept, each * slope, 0), input)}
     if target.is_floating_point():
-        grads["target"] = -each * (1 - label_smoothing) * w.reshape(along) * logp
+        grads["target"] = onto(-each * (1 - label_smoothing) * w.reshape(along) * logp, target)
         if weight is not None:
             grads["weight"] = onto((-each * smooth * logp).movedim(classes, -1), weight)
     return grads
@@ -112,11 +128,13 @@ def cross_entropy(g, y, input, target, weight=None, size_average=None, ignore_in
 )
 def nll_loss(g, y, input, target, weight=None, size_average=None, ignore_index=-100,
              reduce=None, reduction="mean"):  # fmt: skip
+    reduction = _reduction(reduction, size_average, reduce)
     classes = 1 if input.ndim > 1 else 0
     w = torch.ones(input.shape[classes], dtype=input.dtype) if weight is None else weight
     kept = target != ignore_index
-    index = target * kept
-    each = _each(g, reduction, (w[index] * kept).sum()) * w[index] * kept
+    index = torch.where(kept, target, 0)
+    each = _each(g, reduction, (w[index] * kept).sum()) * w[index]
+    each = torch.where(kept, each, 0)
     dx = torch.zeros_like(input)
     return {"input": dx.scatter(classes, index.unsqueeze(classes), -each.unsqueeze(classes))}
 
@@ -133,6 +151,7 @@ def nll_loss(g, y, input, target, weight=None, size_average=None, ignore_index=-
 )
 def binary_cross_entropy(g, y, input, target, weight=None, size_average=None, reduce=None,
                          reduction="mean"):  # fmt: skip
+    reduction = _reduction(reduction, size_average, reduce)
     w = 1.0 if weight is None else weight
     each = _pointwise(g, reduction, input) * w
     divisor = (input * (1 - input)).clamp_min(1e-12)
@@ -154,6 +173,7 @@ def bce_with_logits(g, y, input, target, weight=None, size_average=None, reduce=
     One term is $-w\,[\pi\,t \log\sigma(x) + (1-t) \log\sigma(-x)]$, and
     $\frac{d}{dx}\log\sigma(x) = \sigma(-x)$.
     """
+    reduction = _reduction(reduction, size_average, reduce)
     w = 1.0 if weight is None else weight
     p = 1.0 if pos_weight is None else pos_weight
     each = _pointwise(g, reduction, input) * w
@@ -183,7 +203,8 @@ def mse_loss(g, y, input, target, size_average=None, reduce=None, reduction="mea
     The slope of $(x - t)^2$ is $2\,(x - t)$. A weighted mean is $y = \sum w\,\ell / \sum w$, with
     $\ell$ the terms: $\bar\ell = \bar y\,w / \sum w$, and $\bar w = \bar y\,(\ell - y) / \sum w$.
     """
-    each, d, dw = _pointwise(g, reduction, input, target), input - target, None
+    reduction = _reduction(reduction, size_average, reduce)
+    each, d, dw = _pointwise(g, reduction, input, target), _difference(g, input, target), None
     if weight is not None:
         each, dw = _weighted(g, y, reduction, weight, d**2)
     slope = 2 * each * d
@@ -198,7 +219,8 @@ def mse_loss(g, y, input, target, size_average=None, reduce=None, reduction="mea
     kinks="0 at x = t",
 )
 def l1_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean", weight=None):
-    each, d, dw = _pointwise(g, reduction, input, target), input - target, None
+    reduction = _reduction(reduction, size_average, reduce)
+    each, d, dw = _pointwise(g, reduction, input, target), _difference(g, input, target), None
     if weight is not None:
         each, dw = _weighted(g, y, reduction, weight, d.abs())
     slope = torch.real(each) * d.sgn()
@@ -214,7 +236,8 @@ def l1_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean
     kinks="with β = 0 it is l1_loss: 0 at x = t",
 )
 def smooth_l1_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean", beta=1.0):
-    d = input - target
+    reduction = _reduction(reduction, size_average, reduce)
+    d = _difference(g, input, target)
     slope = torch.where(d.abs() < beta, d / beta if beta else d, d.sgn())
     slope = _pointwise(g, reduction, input, target) * slope
     return {"input": onto(slope, input), "target": onto(-slope, target)}
@@ -248,6 +271,7 @@ def huber_loss(g, y, input, target, reduction="mean", delta=1.0, weight=None):
     kinks="none; the target gets no gradient: PyTorch refuses",
 )
 def soft_margin_loss(g, y, input, target, size_average=None, reduce=None, reduction="mean"):
+    reduction = _reduction(reduction, size_average, reduce)
     each = _pointwise(g, reduction, input, target)
     return {"input": onto(-each * target * (-target * input).sigmoid(), input)}
 
@@ -261,6 +285,7 @@ def soft_margin_loss(g, y, input, target, size_average=None, reduce=None, reduct
     kinks="t = 0: the gradient of t is -∞, and PyTorch returns NaN",
 )
 def kl_div(g, y, input, target, size_average=None, reduce=None, reduction="mean", log_target=False):
+    reduction = _reduction(reduction, size_average, reduce)
     shape = torch.broadcast_shapes(input.shape, target.shape)
     number = input.shape[0] if reduction == "batchmean" and input.ndim else 1
     number = shape.numel() if reduction == "mean" else number
@@ -280,6 +305,7 @@ def kl_div(g, y, input, target, size_average=None, reduce=None, reduction="mean"
 )
 def poisson_nll_loss(g, y, input, target, log_input=True, full=False, size_average=None, eps=1e-8,
                      reduce=None, reduction="mean"):  # fmt: skip
+    reduction = _reduction(reduction, size_average, reduce)
     each = _pointwise(g, reduction, input, target)
     if log_input:
         dx, dt = input.exp() - target, -input
@@ -322,9 +348,11 @@ def gaussian_nll_loss(g, y, input, target, var, full=False, eps=1e-6, reduction=
 )
 def hinge_embedding_loss(g, y, input, target, margin=1.0, size_average=None, reduce=None,
                          reduction="mean"):  # fmt: skip
+    reduction = _reduction(reduction, size_average, reduce)
     each = _pointwise(g, reduction, input, target)
-    slope = 1.0 * (target != -1) - 1.0 * ((target != 1) & (margin - input >= 0))
-    return {"input": onto(each * slope, input), "target": torch.zeros_like(target)}
+    near = (target != 1) & (margin - input >= 0)
+    dx = torch.where(target != -1, each, 0) - torch.where(near, each, 0)
+    return {"input": onto(dx, input), "target": torch.zeros_like(target)}
 
 
 @rule(
@@ -337,8 +365,9 @@ def hinge_embedding_loss(g, y, input, target, margin=1.0, size_average=None, red
 )
 def margin_ranking_loss(g, y, input1, input2, target, margin=0, size_average=None, reduce=None,
                         reduction="mean"):  # fmt: skip
+    reduction = _reduction(reduction, size_average, reduce)
     each = _pointwise(g, reduction, input1, input2, target)
-    each = each * (margin - target * (input1 - input2) >= 0)
+    each = torch.where(margin - target * (input1 - input2) >= 0, each, 0)
     return {
         "input1": onto(-each * target, input1),
         "input2": onto(each * target, input2),
@@ -362,7 +391,7 @@ def cosine_similarity(g, y, x1, x2, dim=1, eps=1e-8):
     part at right angles to $\hat a$, divided by $|a|$, as in `normalize`.
     """
     g, y = g.unsqueeze(dim), y.unsqueeze(dim)
-    both = torch.broadcast_tensors(x1, x2)
+    both = torch.broadcast_tensors(x1.to(g.dtype), x2.to(g.dtype))
     norms = [x.norm(2, dim, keepdim=True) for x in both]
     lengths = [norm.clamp_min(eps) for norm in norms]
     slopes = []

@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from backwardpass.vjps._registry import rule
-from backwardpass.vjps._shared import moved_back, numbered
+from backwardpass.vjps._shared import moved_back, numbered, onto
 
 COPIES = r"\bar x_i = \sum_{\text{copies of } x_i} \bar y"
 
@@ -15,12 +15,12 @@ COPIES = r"\bar x_i = \sum_{\text{copies of } x_i} \bar y"
 def cat(g, y, tensors, dim=0):
     lengths = [0 if x.shape == (0,) else x.shape[dim] for x in tensors]
     pieces = zip(g.split(lengths, dim), tensors, strict=True)
-    return {"tensors": [piece.reshape(x.shape) for piece, x in pieces]}
+    return {"tensors": [onto(piece.reshape(x.shape), x) for piece, x in pieces]}
 
 
 @rule("stack", latex=r"\bar x_k = \bar y[k]", saved="nothing")
 def stack(g, y, tensors, dim=0):
-    return {"tensors": list(g.unbind(dim))}
+    return {"tensors": [onto(piece, x) for piece, x in zip(g.unbind(dim), tensors, strict=True)]}
 
 
 @rule("hstack", latex=r"\bar x_k = \bar y[\text{its piece}]", saved="nothing")
@@ -28,13 +28,14 @@ def hstack(g, y, tensors):
     dim = 0 if tensors[0].ndim < 2 else 1
     lengths = [1 if x.ndim == 0 else x.shape[dim] for x in tensors]
     pieces = zip(g.split(lengths, dim), tensors, strict=True)
-    return {"tensors": [piece.reshape(x.shape) for piece, x in pieces]}
+    return {"tensors": [onto(piece.reshape(x.shape), x) for piece, x in pieces]}
 
 
 @rule("vstack", latex=r"\bar x_k = \bar y[\text{its rows}]", saved="nothing", also="row_stack")
 def vstack(g, y, tensors):
     lengths = [1 if x.ndim < 2 else x.shape[0] for x in tensors]
-    return {"tensors": [p.reshape(x.shape) for p, x in zip(g.split(lengths), tensors, strict=True)]}
+    pieces = zip(g.split(lengths), tensors, strict=True)
+    return {"tensors": [onto(piece.reshape(x.shape), x) for piece, x in pieces]}
 
 
 @rule(
@@ -77,8 +78,8 @@ def unbind(g, y, input, dim=0):
 
 
 @rule("flip", latex=r"\bar x = \mathrm{flip}(\bar y)", saved="nothing")
-def flip(g, y, input, dims):
-    return {"input": g.flip(dims)}
+def flip(g, y, input, dims, *more):
+    return {"input": g.flip(dims, *more)}
 
 
 @rule("fliplr", latex=r"\bar x = \mathrm{fliplr}(\bar y)", saved="nothing")
@@ -103,13 +104,13 @@ def rot90(g, y, input, k=1, dims=(0, 1)):
 
 
 @rule("repeat", latex=COPIES, saved="nothing")
-def repeat(g, y, input, *repeats):
-    return {"input": moved_back(g, numbered(input).repeat(*repeats), input)}
+def repeat(g, y, input, repeats, *more):
+    return {"input": moved_back(g, numbered(input).repeat(repeats, *more), input)}
 
 
 @rule("tile", latex=COPIES, saved="nothing")
-def tile(g, y, input, dims):
-    return {"input": moved_back(g, numbered(input).tile(dims), input)}
+def tile(g, y, input, dims, *more):
+    return {"input": moved_back(g, numbered(input).tile(dims, *more), input)}
 
 
 @rule("repeat_interleave", latex=COPIES, saved="the numbers of copies")

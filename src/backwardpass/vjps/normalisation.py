@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 from backwardpass.vjps._registry import rule
-from backwardpass.vjps._shared import onto
+from backwardpass.vjps._shared import onto, wide
 
 
 def _normalised(g, x, dims, eps):
@@ -12,6 +12,7 @@ def _normalised(g, x, dims, eps):
 
     x̂ moves by r (dx - mean dx - x̂ mean(x̂ dx)): a symmetric projection, times r.
     """
+    g, x = wide(g), wide(x)
     centred = x - x.mean(dims, keepdim=True)
     r = (centred.square().mean(dims, keepdim=True) + eps).rsqrt()
     normal = centred * r
@@ -46,7 +47,11 @@ def layer_norm(g, y, input, normalized_shape, weight=None, bias=None, eps=1e-05)
     """
     dims = tuple(range(-len(normalized_shape), 0))
     dx, normal = _normalised(g if weight is None else g * weight, input, dims, eps)
-    return {"input": dx, "weight": onto(g * normal, weight), "bias": onto(g, bias)}
+    return {
+        "input": onto(dx, input),
+        "weight": onto(g * normal, weight),
+        "bias": onto(g, bias),
+    }
 
 
 @rule(
@@ -56,7 +61,8 @@ def layer_norm(g, y, input, normalized_shape, weight=None, bias=None, eps=1e-05)
     latex=r"\bar x = r\,\Big(\hat g - \hat x\;\overline{\hat g \odot \hat x}\Big), \quad "
     r"\hat g = \bar y \odot \gamma, \qquad \bar\gamma = \textstyle\sum \bar y \odot \hat x",
     saved="x, γ; PyTorch also r",
-    kinks="eps=None means the machine epsilon of the dtype; complex x is squared, not |x|²",
+    kinks="eps=None means the machine epsilon, in half precision that of float32; complex x is "
+    "squared, not |x|²",
 )
 def rms_norm(g, y, input, normalized_shape, weight=None, eps=None):
     r"""
@@ -65,12 +71,14 @@ def rms_norm(g, y, input, normalized_shape, weight=None, eps=None):
     numbers every factor is conjugated.
     """
     dims = tuple(range(-len(normalized_shape), 0))
-    eps = torch.finfo(input.dtype).eps if eps is None else eps
-    r = (input.square().mean(dims, keepdim=True) + eps).rsqrt().conj()
-    normal = input.conj() * r
+    double = input.dtype in (torch.float64, torch.complex128)
+    eps = torch.finfo(torch.float64 if double else torch.float32).eps if eps is None else eps
+    x, g = wide(input), wide(g)
+    r = (x.square().mean(dims, keepdim=True) + eps).rsqrt().conj()
+    normal = x.conj() * r
     scaled = g if weight is None else g * weight.conj()
     dx = r * (scaled - normal * (scaled * normal).mean(dims, keepdim=True))
-    return {"input": dx, "weight": onto(g * normal, weight)}
+    return {"input": onto(dx, input), "weight": onto(g * normal, weight)}
 
 
 def _channels(v, x):
@@ -84,8 +92,8 @@ def _over_channels(g, normal, weight, bias):
     """Gradients of scale and shift, which have a value for each channel."""
     others = [d for d in range(g.ndim) if d != 1]
     return {
-        "weight": None if weight is None else (g * normal).sum(others),
-        "bias": None if bias is None else g.sum(others),
+        "weight": None if weight is None else onto((g * normal).sum(others), weight),
+        "bias": None if bias is None else onto(g.sum(others), bias),
     }
 
 
@@ -99,7 +107,7 @@ def group_norm(g, y, input, num_groups, weight=None, bias=None, eps=1e-05):
     scaled = g if weight is None else g * _channels(weight, g)
     grouped = (t.unflatten(1, (num_groups, -1)).flatten(2) for t in (scaled, input))
     dx, normal = (t.reshape(input.shape) for t in _normalised(*grouped, -1, eps))
-    return {"input": dx, **_over_channels(g, normal, weight, bias)}
+    return {"input": onto(dx, input), **_over_channels(g, normal, weight, bias)}
 
 
 @rule(
@@ -116,7 +124,7 @@ def instance_norm(g, y, input, running_mean=None, running_var=None, weight=None,
         dx, normal = _normalised(scaled, input, tuple(range(2, input.ndim)), eps)
     else:
         dx, normal = _with_statistics(scaled, input, running_mean, running_var, eps)
-    return {"input": dx, **_over_channels(g, normal, weight, bias)}
+    return {"input": onto(dx, input), **_over_channels(g, normal, weight, bias)}
 
 
 def _with_statistics(g, x, mean, variance, eps):
@@ -141,7 +149,7 @@ def batch_norm(g, y, input, running_mean, running_var, weight=None, bias=None, t
         dx, normal = _normalised(scaled, input, dims, eps)
     else:
         dx, normal = _with_statistics(scaled, input, running_mean, running_var, eps)
-    return {"input": dx, **_over_channels(g, normal, weight, bias)}
+    return {"input": onto(dx, input), **_over_channels(g, normal, weight, bias)}
 
 
 @rule(

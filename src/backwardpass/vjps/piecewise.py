@@ -78,10 +78,10 @@ def frac(g, y, input):
     "z, the rest, does not hold",
 )
 def maximum(g, y, input, other):
-    tie = 0.5 * (input == other)
+    share = torch.where(input == other, g / 2, g)
     return {
-        "input": onto(g * (1 - tie - 1.0 * (input < other)), input),
-        "other": onto(g * (1 - tie - 1.0 * (other < input)), other),
+        "input": onto(torch.where(input < other, 0, share), input),
+        "other": onto(torch.where(other < input, 0, share), other),
     }
 
 
@@ -94,10 +94,10 @@ def maximum(g, y, input, other):
     kinks="as for maximum",
 )
 def minimum(g, y, input, other):
-    tie = 0.5 * (input == other)
+    share = torch.where(input == other, g / 2, g)
     return {
-        "input": onto(g * (1 - tie - 1.0 * (input > other)), input),
-        "other": onto(g * (1 - tie - 1.0 * (other > input)), other),
+        "input": onto(torch.where(input > other, 0, share), input),
+        "other": onto(torch.where(other > input, 0, share), other),
     }
 
 
@@ -110,7 +110,10 @@ def minimum(g, y, input, other):
 )
 def fmax(g, y, input, other):
     first = (input >= other) | other.isnan()
-    return {"input": onto(g * first, input), "other": onto(g * ~first, other)}
+    return {
+        "input": onto(torch.where(first, g, 0), input),
+        "other": onto(torch.where(first, 0, g), other),
+    }
 
 
 @rule(
@@ -122,7 +125,10 @@ def fmax(g, y, input, other):
 )
 def fmin(g, y, input, other):
     first = (input <= other) | other.isnan()
-    return {"input": onto(g * first, input), "other": onto(g * ~first, other)}
+    return {
+        "input": onto(torch.where(first, g, 0), input),
+        "other": onto(torch.where(first, 0, g), other),
+    }
 
 
 @rule(
@@ -162,9 +168,9 @@ def clamp(g, y, input, min=None, max=None):
     below = (input < low) & (low < high)
     above = (input > high) | (low > high)
     return {
-        "input": onto(g * ((input >= low) & (input <= high)), input),
-        "min": onto(g * below, min),
-        "max": onto(g * above, max),
+        "input": onto(torch.where((input >= low) & (input <= high), g, 0), input),
+        "min": onto(torch.where(below, g, 0), min),
+        "max": onto(torch.where(above, g, 0), max),
     }
 
 
@@ -175,7 +181,10 @@ def clamp(g, y, input, min=None, max=None):
     kinks="at the bound all of it goes to x",
 )
 def clamp_min(g, y, input, min):
-    return {"input": onto(g * (input >= min), input), "min": onto(g * (input < min), min)}
+    return {
+        "input": onto(torch.where(input >= min, g, 0), input),
+        "min": onto(torch.where(input < min, g, 0), min),
+    }
 
 
 @rule(
@@ -185,7 +194,10 @@ def clamp_min(g, y, input, min):
     kinks="at the bound all of it goes to x",
 )
 def clamp_max(g, y, input, max):
-    return {"input": onto(g * (input <= max), input), "max": onto(g * (input > max), max)}
+    return {
+        "input": onto(torch.where(input <= max, g, 0), input),
+        "max": onto(torch.where(input > max, g, 0), max),
+    }
 
 
 @rule(
@@ -207,7 +219,10 @@ def where(g, y, condition, input, other):
     saved="m",
 )
 def masked_fill(g, y, input, mask, value):
-    return {"input": onto(g * ~mask, input), "value": onto(g * mask, value)}
+    return {
+        "input": onto(torch.where(mask, 0, g), input),
+        "value": onto(torch.where(mask, g, 0), value),
+    }
 
 
 @rule(
@@ -217,4 +232,4 @@ def masked_fill(g, y, input, mask, value):
     kinks="0 where a value was replaced",
 )
 def nan_to_num(g, y, input, nan=None, posinf=None, neginf=None):
-    return {"input": g * input.isfinite()}
+    return {"input": torch.where(input.isfinite(), g, 0)}

@@ -63,8 +63,15 @@ MATRICES = (
 def _separable(g: Tensor, matrices: list[Tensor]) -> Tensor:
     """Gradient of x when each of its last dimensions was multiplied by a matrix."""
     for d, matrix in enumerate(reversed(matrices), start=1):
-        g = (g.movedim(-d, -1) @ matrix).movedim(-1, -d)
+        g = _times(g.movedim(-d, -1), matrix.to(g.dtype)).movedim(-1, -d)
     return g
+
+
+def _times(g: Tensor, matrix: Tensor) -> Tensor:
+    """Their product, in which an entry that a window does not hold is left out, even if it is ∞."""
+    if g.isfinite().all():
+        return g @ matrix
+    return torch.where(matrix == 0, 0, g.unsqueeze(-1) * matrix).sum(-2)
 
 
 def _average(length, out, kernel, stride, padding, counts_padding, divides) -> Tensor:

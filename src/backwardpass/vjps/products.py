@@ -92,12 +92,16 @@ def vdot(g, y, input, other):
 )
 def vecdot(g, y, x, y_, *, dim=-1):
     g = g.unsqueeze(dim)
-    return {"x": onto(g.conj() * y_, x), "y_": onto(g * x, y_)}
+    x_, z = torch.broadcast_tensors(x, y_)
+    return {"x": onto(g.conj() * z, x), "y_": onto(g * x_, y_)}
 
 
 @rule("outer", latex=r"\bar a = \bar Y b^*, \qquad \bar b = \bar Y^{\top} a^*", saved="a, b")
 def outer(g, y, input, vec2):
-    return {"input": g @ vec2.conj(), "vec2": g.mT @ input.conj()}
+    return {
+        "input": onto((g * vec2.conj()).sum(1), input),
+        "vec2": onto((g.mT * input.conj()).sum(1), vec2),
+    }
 
 
 @rule(
@@ -117,7 +121,7 @@ def linear(g, y, input, weight, bias=None):
     return {
         "input": (rows @ W.conj()).reshape(input.shape),
         "weight": (rows.mT @ X.conj()).reshape(weight.shape),
-        "bias": None if bias is None else rows.sum(0).reshape(bias.shape),
+        "bias": onto(g, bias),
     }
 
 
@@ -209,7 +213,7 @@ def _spelled(term: str, named: str, ndim: int) -> str:
 def _operand(k, g, terms, right, operands, size):
     wanted = "".join(dict.fromkeys(terms[k]))
     others = [j for j in range(len(terms)) if j != k]
-    factors = [(right, g)] + [(terms[j], operands[j].conj()) for j in others]
+    factors = [(right, g)] + [(terms[j], operands[j].conj().to(g.dtype)) for j in others]
     # An index that no other factor has was summed out: ones bring it back.
     known = set("".join(t for t, _ in factors))
     factors += [(c, torch.ones(size[c], dtype=g.dtype)) for c in wanted if c not in known]
@@ -238,8 +242,22 @@ def einsum(g, y, equation, *operands):
     reads a diagonal: the gradient is written on that diagonal. A dimension of size 1 that was
     broadcast is summed.
     """
+    if isinstance(equation, Tensor):  # tensors and lists of numbers take turns
+        equation, operands = _in_letters(equation, *operands)
+        first, *rest = einsum_gradients(g, equation, *operands)
+        return {"equation": first, "operands": rest}
     inputs = operands[0] if isinstance(operands[0], (list, tuple)) else operands
     return {"operands": einsum_gradients(g, equation, *inputs)}
+
+
+def _in_letters(*turns) -> tuple[str, tuple]:
+    """The equation of an einsum that is given as tensors and lists of numbers, and the tensors."""
+    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    terms = ["".join("..." if n is ... else letters[n] for n in listed) for listed in turns[1::2]]
+    arrow = ""
+    if len(turns) % 2:
+        arrow = "->" + "".join("..." if n is ... else letters[n] for n in turns[-1])
+    return ",".join(terms) + arrow, turns[: len(turns) // 2 * 2 : 2]
 
 
 @rule(
@@ -291,27 +309,39 @@ def kron(g, y, input, other):
     blocks = blocks.permute(dims[::2] + dims[1::2])
     weighted = blocks * a.conj().reshape(a.shape + (1,) * n)
     return {
-        "input": (blocks * b.conj()).sum(dims[n:]).reshape(input.shape),
-        "other": weighted.sum(dims[:n]).reshape(other.shape),
+        "input": onto((blocks * b.conj()).sum(dims[n:]).reshape(input.shape), input),
+        "other": onto(weighted.sum(dims[:n]).reshape(other.shape), other),
     }
 
 
 @rule(
     "linalg.cross",
-    "cross",
     latex=r"\bar a = b^* \times \bar y, \qquad \bar b = \bar y \times a^*",
     saved="a, b",
-    name="cross",
 )
-def cross(g, y, input, other, *, dim=-1):
+def linalg_cross(g, y, input, other, *, dim=-1):
     r"""
     $\langle \bar y, da \times b\rangle$ is a triple product, which a cyclic exchange does not
     change: $\langle b \times \bar y, da\rangle$. Likewise for $b$.
     """
+    a, b = (x.conj().to(g.dtype) for x in (input, other))
     return {
-        "input": onto(torch.linalg.cross(other.conj(), g, dim=dim), input),
-        "other": onto(torch.linalg.cross(g, input.conj(), dim=dim), other),
+        "input": onto(torch.linalg.cross(b, g, dim=dim), input),
+        "other": onto(torch.linalg.cross(g, a, dim=dim), other),
     }
+
+
+@rule(
+    "cross",
+    latex=r"\bar a = b^* \times \bar y, \qquad \bar b = \bar y \times a^*",
+    saved="a, b",
+    kinks="none; without dim it takes the first dimension of size 3, linalg.cross the last one",
+    source="derived at linalg.cross",
+)
+def cross(g, y, input, other, dim=None):
+    if dim is None:
+        dim = y.shape.index(3)
+    return linalg_cross(g, y, input, other, dim=dim)
 
 
 @rule(

@@ -17,7 +17,7 @@ def sum_(g, y, input, dim=None, keepdim=False, *, dtype=None):
 
 @rule("nansum", latex=r"\bar x_i = \bar y\,[x_i\ \text{is not NaN}]", saved="where x is NaN")
 def nansum(g, y, input, dim=None, keepdim=False, *, dtype=None):
-    return {"input": onto(spread(g, input, dim, keepdim) * ~input.isnan(), input)}
+    return {"input": onto(torch.where(input.isnan(), 0, spread(g, input, dim, keepdim)), input)}
 
 
 @rule("mean", latex=r"\bar x_i = \bar y / n", saved="nothing")
@@ -30,6 +30,7 @@ def mean(g, y, input, dim=None, keepdim=False, *, dtype=None):
     "nanmean",
     latex=r"\bar x_i = \frac{\bar y}{m}\,[x_i\ \text{is not NaN}], \quad m\ \text{such entries}",
     saved="where x is NaN",
+    kinks="NaN where all entries are, from 0 · ∞",
 )
 def nanmean(g, y, input, dim=None, keepdim=False, *, dtype=None):
     kept = ~input.isnan()
@@ -51,12 +52,12 @@ def prod(g, y, input, dim=None, keepdim=False, *, dtype=None):
     """
     if input.numel() == 0:
         return {"input": torch.empty_like(input)}
+    x = input.to(g.dtype)
     if dim is None or input.ndim == 0:
-        flat = product_of_others(input.reshape(-1), 0)
-        return {"input": onto(g * flat.conj().reshape(input.shape), input)}
-    return {
-        "input": onto(spread(g, input, dim, keepdim) * product_of_others(input, dim).conj(), input)
-    }
+        others = product_of_others(x.reshape(-1), 0).reshape(x.shape)
+    else:
+        g, others = spread(g, x, dim, keepdim), product_of_others(x, dim)
+    return {"input": onto(g * others.conj(), input)}
 
 
 def _centred(x, dim, unbiased, correction):
@@ -67,10 +68,6 @@ def _centred(x, dim, unbiased, correction):
         correction = 1.0
     divisor = max(count(x, dim) - correction, 0)
     return x - x.mean(axes(x, dim), keepdim=True), divisor
-
-
-def _ratio(a, divisor):
-    return a / torch.tensor(divisor, dtype=torch.float64)
 
 
 @rule(
@@ -88,7 +85,7 @@ def var(g, y, input, dim=None, unbiased=None, keepdim=False, *, correction=None)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     centred, divisor = _centred(input, dim, unbiased, correction)
-    return {"input": _ratio(2 * spread(g, input, dim, keepdim) * centred, divisor)}
+    return {"input": 2 * spread(g, input, dim, keepdim) * centred / divisor}
 
 
 @rule(
@@ -103,7 +100,7 @@ def std(g, y, input, dim=None, unbiased=None, keepdim=False, *, correction=None)
         dim, unbiased = None, dim
     centred, divisor = _centred(input, dim, unbiased, correction)
     g, y = spread(g, input, dim, keepdim), spread(y, input, dim, keepdim)
-    return {"input": _ratio(torch.where(y == 0, 0, g / y) * centred, divisor)}
+    return {"input": torch.where(y == 0, 0, g / y) * centred / divisor}
 
 
 @rule(
@@ -117,7 +114,7 @@ def var_mean(g, y, input, dim=None, unbiased=None, keepdim=False, *, correction=
         dim, unbiased = None, dim
     centred, divisor = _centred(input, dim, unbiased, correction)
     dvar, dmean = (spread(piece, input, dim, keepdim) for piece in g)
-    return {"input": _ratio(2 * dvar * centred, divisor) + dmean / count(input, dim)}
+    return {"input": 2 * dvar * centred / divisor + dmean / count(input, dim)}
 
 
 @rule(
@@ -133,14 +130,22 @@ def std_mean(g, y, input, dim=None, unbiased=None, keepdim=False, *, correction=
     centred, divisor = _centred(input, dim, unbiased, correction)
     dstd, dmean = (spread(piece, input, dim, keepdim) for piece in g)
     s = spread(y[0], input, dim, keepdim)
-    share = _ratio(torch.where(s == 0, 0, dstd / s) * centred, divisor)
+    share = torch.where(s == 0, 0, dstd / s) * centred / divisor
     return {"input": share + dmean / count(input, dim)}
 
 
 def _shared_by_ties(g, y, x, dim=None, keepdim=False):
     """The cotangent, in equal parts, to all entries that are the result."""
     winners = x == spread(y, x, dim, keepdim)
-    return spread(g, x, dim, keepdim) * winners / winners.sum(axes(x, dim), keepdim=True)
+    number = winners.sum(axes(x, dim), keepdim=True)
+    share = torch.where(winners, spread(g, x, dim, keepdim) / number, 0)
+    return torch.where(number == 0, torch.nan, share)
+
+
+def _shared_by_all(g, y, x):
+    """The same over all entries, where NaN counts as equal to NaN."""
+    winners = x.isnan() if y.isnan() else x == y
+    return torch.where(winners, g / winners.sum(), 0)
 
 
 TIES = "ties share equally; max with dim, the same numbers, gives all to the index it returns"
@@ -179,7 +184,7 @@ def aminmax(g, y, input, *, dim=None, keepdim=False):
     kinks="ties share equally; with dim all goes to the index that is returned",
 )
 def max_(g, y, input):
-    return {"input": _shared_by_ties(g, y, input)}
+    return {"input": _shared_by_all(g, y, input)}
 
 
 def _at_index(g, y, x, dim, keepdim):
@@ -229,7 +234,7 @@ def mode(g, y, input, dim=-1, keepdim=False):
 )
 def median(g, y, input, dim=None, keepdim=False):
     if dim is None:
-        return {"input": _shared_by_ties(g, y, input)}
+        return {"input": _shared_by_all(g, y, input)}
     return {"input": _at_index(g, y, input, dim, keepdim)}
 
 
@@ -251,4 +256,4 @@ def logsumexp(g, y, input, dim, keepdim=False):
     saved="nothing",
 )
 def trace(g, y, input):
-    return {"input": g * torch.eye(*input.shape, dtype=input.dtype)}
+    return {"input": torch.where(torch.eye(*input.shape, dtype=torch.bool), g, 0)}

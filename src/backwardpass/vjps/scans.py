@@ -67,8 +67,10 @@ def logcumsumexp(g, y, input, dim):
     if input.ndim == 0:
         return {"input": g}
     x, y, g = (t.movedim(dim, -1) for t in (input, y, g))
-    slopes = (x.unsqueeze(-1) - y.unsqueeze(-2)).exp().conj().triu()
-    return {"input": (slopes @ g.unsqueeze(-1)).squeeze(-1).movedim(-1, dim)}
+    slopes = (x.unsqueeze(-1) - y.unsqueeze(-2)).exp().conj()
+    earlier = torch.ones_like(slopes, dtype=torch.bool).triu()
+    terms = torch.where(earlier, slopes * g.unsqueeze(-2), 0)
+    return {"input": terms.sum(-1).movedim(-1, dim)}
 
 
 def _vector_norm(g, y, x, p, dim):

@@ -61,7 +61,7 @@ def angle(g, y, input):
     the cotangent is $\bar y\,(-i/x)^* = \bar y\,i\,x/|x|^2$.
     """
     if not input.is_complex():
-        return {"input": torch.zeros_like(g)}
+        return {"input": torch.zeros_like(input)}
     return {"input": torch.where(input == 0, 0, 1j * g * input / input.abs() ** 2)}
 
 
@@ -136,7 +136,7 @@ HALF = r"\bar x = \mathrm{Re}\,\mathrm{fit}^{\top}\big(F^{\mathsf H}\,(\bar y, 0
 
 def _adjoint_half(g: Tensor, x: Tensor, n: int | None, dims: tuple[int, ...], norm) -> Tensor:
     """Gradient of real x, transformed over ``dims``, of the last of which half is kept."""
-    whole = x.shape[dims[-1]] if n is None else n
+    whole = x.shape[dims[-1]] if n in (None, -1) else n
     return _adjoint(False, _fitted(g, {dims[-1]: whole}), x, dims, norm)
 
 

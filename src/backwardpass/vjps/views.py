@@ -17,7 +17,7 @@ RESHAPED = r"\bar x = \mathrm{reshape}(\bar y,\ \text{shape of } x)"
     latex=r"\bar x = \sum_{\text{repeated dimensions}} \bar y",
     saved="nothing",
 )
-def expand(g, y, input, *sizes):
+def expand(g, y, input, *sizes, **named):
     return {"input": onto(g, input)}
 
 
@@ -31,7 +31,7 @@ def expand(g, y, input, *sizes):
     latex=RESHAPED,
     saved="nothing",
 )
-def reshape(g, y, input, *shape):
+def reshape(g, y, input, *shape, **named):
     return {"input": g.reshape(input.shape)}
 
 
@@ -51,7 +51,7 @@ def unflatten(g, y, input, dim, sizes):
 
 
 @rule("squeeze", "squeeze.multiple", "squeeze_copy", latex=RESHAPED, saved="nothing")
-def squeeze(g, y, input, dim=None):
+def squeeze(g, y, input, dim=None, *more):
     return {"input": g.reshape(input.shape)}
 
 
@@ -74,7 +74,8 @@ def atleast_1d(g, y, *tensors):
     latex=r"\bar x = \mathrm{permute}(\bar y,\ \pi^{-1})",
     saved="nothing",
 )
-def permute(g, y, input, dims):
+def permute(g, y, input, dims, *more):
+    dims = (dims, *more) if isinstance(dims, int) else dims
     back = sorted(range(input.ndim), key=lambda d: dims[d] % input.ndim)
     return {"input": g.permute(back)}
 
@@ -100,17 +101,31 @@ def movedim(g, y, input, source, destination):
     return {"input": g.movedim(destination, source)}
 
 
+def _on_diagonal(g, x, offset, dim1, dim2):
+    """Zeros like ``x``, with ``g`` on one of its diagonals."""
+    dx = torch.zeros_like(x)
+    dx.diagonal(offset, dim1, dim2).copy_(g)
+    return dx
+
+
 @rule(
     "diagonal",
-    "linalg.diagonal",
     "diagonal_copy",
     latex=r"\bar X = \mathrm{diag}(\bar y),\ \text{0 elsewhere}",
     saved="nothing",
 )
-def diagonal(g, y, input, *, offset=0, dim1=0, dim2=1):
-    dx = torch.zeros_like(input)
-    dx.diagonal(offset, dim1, dim2).copy_(g)
-    return {"input": dx}
+def diagonal(g, y, input, offset=0, dim1=0, dim2=1):
+    return {"input": _on_diagonal(g, input, offset, dim1, dim2)}
+
+
+@rule(
+    "linalg.diagonal",
+    latex=r"\bar A = \mathrm{diag}(\bar y),\ \text{0 elsewhere}",
+    saved="nothing",
+    kinks="none; without options it reads the last two dimensions, torch.diagonal the first two",
+)
+def linalg_diagonal(g, y, A, *, offset=0, dim1=-2, dim2=-1):
+    return {"A": _on_diagonal(g, A, offset, dim1, dim2)}
 
 
 @rule("diag_embed", latex=r"\bar x = \mathrm{diagonal}(\bar Y)", saved="nothing")
@@ -126,9 +141,7 @@ def diag_embed(g, y, input, offset=0, dim1=-2, dim2=-1):
 def diag(g, y, input, diagonal=0):
     if input.ndim == 1:
         return {"input": g.diagonal(diagonal)}
-    dx = torch.zeros_like(input)
-    dx.diagonal(diagonal).copy_(g)
-    return {"input": dx}
+    return {"input": _on_diagonal(g, input, diagonal, 0, 1)}
 
 
 @rule("tril", latex=r"\bar X = \mathrm{tril}(\bar Y, k)", saved="nothing")
@@ -186,4 +199,4 @@ def view_as_real(g, y, input):
     saved="nothing",
 )
 def view_as_complex(g, y, input):
-    return {"input": torch.view_as_real(g)}
+    return {"input": torch.view_as_real(g.resolve_conj())}

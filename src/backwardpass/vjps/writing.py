@@ -219,7 +219,8 @@ def dsplit(g, y, input, indices_or_sections):
     saved="nothing",
 )
 def broadcast_tensors(g, y, *tensors):
-    return {"tensors": [onto(piece, x) for piece, x in zip(g, tensors, strict=True)]}
+    pieces = zip(g, tensors, strict=True)
+    return {"tensors": [None if piece is None else onto(piece, x) for piece, x in pieces]}
 
 
 COPIES = r"\bar x_i = \sum_{\text{copies of } x_i} \bar y"

@@ -14,7 +14,7 @@ import torch
 from torch.utils._pytree import tree_flatten, tree_map
 
 from backwardpass import vjps
-from press.trials.operators import entries
+from press.trials.operators import entries, layouts
 
 # Where OpInfo passes the arguments in another order than the public function takes them.
 ORDER: dict[str, Callable] = {
@@ -62,6 +62,8 @@ for _mine, _more in (
     (KNOWN, entries.KNOWN),
 ):
     _mine.update(_more)
+# What reads memory as it lies, so that the same numbers in another layout are another argument.
+LAID_OUT = {"as_strided", "as_strided.partial_views", "as_strided_copy", "as_strided_scatter"}
 # Arguments that finite differences must leave alone, because the function compares them.
 STILL: dict[str, tuple[str, ...]] = {
     "nn.functional.hinge_embedding_loss": ("target",),
@@ -112,6 +114,7 @@ class Case:
     still: tuple[str, ...] = ()  # arguments that finite differences leave alone
     step: Callable = lambda name, v, arguments: v  # makes a tangent one of the domain
     dtypes: tuple[torch.dtype, ...] = (torch.float64, torch.complex128)
+    layouts: tuple[Callable, ...] = (layouts.plain, layouts.other)  # in which a rule is asked
     refused: bool = False  # PyTorch has no backward pass, and the rule declines
 
     def kink(self, reason: str = "at a kink") -> "Case":
@@ -189,6 +192,8 @@ def function(entry: str) -> Callable:
 def cases(entry: str, dtype: torch.dtype) -> Iterator[Case]:
     """Every case of an entry in that dtype: PyTorch's samples first, then ours."""
     common = {"still": STILL.get(entry, ()), "step": STEPS.get(entry, Case.step)}
+    if entry in LAID_OUT:
+        common["layouts"] = (layouts.plain,)
     op = opinfos()[entry]
     none = {} if op.supports_forward_ad else {"forward": "PyTorch has no forward mode here"}
     for made in samples(entry, dtype):

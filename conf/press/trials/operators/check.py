@@ -2,6 +2,8 @@
 
 The cotangent is random and drawn on what OpInfo says of a result is well defined, then pulled back
 to the result itself.  Every call gets fresh copies, because some functions change their arguments.
+A rule is asked twice, the second time with the same numbers in another layout of memory, and has to
+leave what it was given as it was.
 """
 
 import math
@@ -14,12 +16,12 @@ from torch.autograd import forward_ad
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from backwardpass import vjps
+from press.trials.operators import layouts
 from press.trials.operators.cases import Case, bound, seed
+from press.trials.operators.compare import PRECISION, error, floor, inner, same
 
 AUTOGRAD, FORWARD, FINITE = CHECKS = ("autograd", "forward", "finite")
-# Largest error relative to the largest entry of the gradient, or to a thousandth of the cotangent
-# where that is larger: a gradient that is exactly 0 is rounding noise in practice.
-TOLERANCE = {AUTOGRAD: 1e-10, FORWARD: 1e-9, FINITE: 1e-5}
+TOLERANCE = {FORWARD: 1e-9, FINITE: 1e-5}
 STEP = 1e-6
 
 
@@ -35,35 +37,39 @@ class Outcome:
     declined: str = ""  # by the rule, with its reason
     refused: str = ""  # by PyTorch, in its words
     trivial: str = ""  # "empty", "zero" or "not finite"
+    raised: bool = False  # the rule raised what it should not
     gradients: int = 0
 
 
 def check(gradient: Callable, function: Callable, case: Case, dtype: torch.dtype) -> Outcome:
     """Check ``gradient``, a rule for ``function``, on ``case``."""
-    return _Check(gradient, function, case, dtype).run()
+    return Check(gradient, function, case, dtype).run()
 
 
-class _Check:
+class Check:
+    """One case: what autograd says of it, and what a rule has to say."""
+
     def __init__(self, gradient: Callable, function: Callable, case: Case, dtype: torch.dtype):
         self.gradient, self.function, self.case, self.dtype = gradient, function, case, dtype
         self.leaves, self.spec = tree_flatten((case.args, case.kwargs))
         self.outcome = Outcome(case.label)
         self.cotangent: list[torch.Tensor | None] | None = None
+        self.expected: dict[int, torch.Tensor] = {}
+        self.limits: dict[int, float] = {}  # by leaf, where it is not that of its dtype
+        self.undefined = False  # whether nothing is asked where autograd says NaN
         # Which leaf stands at which argument: leaves are replaced by their numbers, and bound.
         args, kwargs = tree_unflatten(list(range(len(self.leaves))), self.spec)
         self.place = {}
         for name, value in bound(gradient, args, kwargs).arguments.items():
-            for position, leaf in enumerate(tree_flatten(value)[0]):
-                self.place[leaf] = (name, position)
+            numbers = [i for i in tree_flatten(value)[0] if isinstance(i, int)]
+            tensors = [i for i in numbers if isinstance(self.leaves[i], torch.Tensor)]
+            self.place |= {i: (name, tensors.index(i) if i in tensors else -1) for i in numbers}
         self.wanted = [i for i, leaf in enumerate(self.leaves) if self._differentiated(i, leaf)]
 
     def _differentiated(self, i: int, leaf: Any) -> bool:
         if self.case.flags is not None:
             return self.case.flags[i]
-        is_float = isinstance(leaf, torch.Tensor) and (
-            leaf.is_floating_point() or leaf.is_complex()
-        )
-        return is_float and (self.case.only is None or self.place[i][0] in self.case.only)
+        return is_smooth(leaf) and (self.case.only is None or self.place[i][0] in self.case.only)
 
     def _call(self, function: Callable, change: Callable = lambda i, x: x) -> Any:
         """Call with fresh copies of every tensor, each changed first, from the same seed."""
@@ -76,18 +82,11 @@ class _Check:
         return function(*args, **kwargs)
 
     def run(self) -> Outcome:
+        """All three comparisons, as far as they can be made."""
         outcome = self.outcome
-        mixed = {
-            leaf.dtype.to_real()
-            for leaf in self.leaves
-            if isinstance(leaf, torch.Tensor) and (leaf.is_floating_point() or leaf.is_complex())
-        }
-        if len(mixed) > 1:
-            outcome.refused = "arguments of several precisions"
-            return outcome
         try:
-            expected = self._autograd()
-        except (RuntimeError, TypeError) as refusal:  # NotImplementedError is a RuntimeError
+            answered = self.ask_autograd()
+        except (RuntimeError, TypeError, IndexError) as refusal:
             outcome.refused = told = str(refusal).split("\n")[0]
             if self.case.refused:
                 if not (self.without_autograd() and self.declines()):
@@ -97,28 +96,21 @@ class _Check:
             return outcome
         if self.case.refused:
             outcome.failed.append((AUTOGRAD, "-", "PyTorch does not refuse it, and is said to"))
-            return outcome
-        if expected is None:
+        elif not answered:
             outcome.refused = "the result has no gradient"
-            return outcome
-        try:
-            found = self._by_hand()
-        except vjps.Declined as reason:
-            outcome.declined = str(reason)
-            return outcome
-        except Exception as wrong:  # a rule that raises is wrong, whatever it raises
-            outcome.failed.append((AUTOGRAD, "-", f"the rule raises {wrong!r}"[:300]))
-            return outcome
-        if self._compared(found, expected):
-            self._independent(found)
+        elif self._compared():
+            self._independent(self.found)
         if self.case.flags is None:  # of a sample one is enough, which the whole run sees to
             for name, (_, told) in self.case.known.items():
                 if name in outcome.error:
                     outcome.failed.append((name, "all", f"agrees, and is said not to: {told}"))
         return outcome
 
-    def _autograd(self) -> dict[int, torch.Tensor] | None:
-        """Autograd's gradients by leaf; sets the cotangent and the results."""
+    def ask_autograd(self, cotangent: list | None = None) -> bool:
+        """Set autograd's gradients by leaf, the cotangent and the results; False: there are none.
+
+        The cotangent is drawn unless one is given.
+        """
         inputs = {}
 
         def ask(i: int, x: torch.Tensor) -> torch.Tensor:
@@ -128,55 +120,83 @@ class _Check:
             return x
 
         with torch.enable_grad():
-            result = self._call(lambda *a, **k: self.function(*a, **k), ask)
-            results, self.result_spec = tree_flatten(result)
-            smooth = [isinstance(y, torch.Tensor) and y.requires_grad for y in results]
-            roots = [y for y, is_smooth in zip(results, smooth, strict=True) if is_smooth]
-            if not roots or not inputs:
-                return None
-            stand_ins = [
-                y.detach().clone().requires_grad_(is_smooth) if isinstance(y, torch.Tensor) else y
-                for y, is_smooth in zip(results, smooth, strict=True)
-            ]
-            shown = self.case.shown(tree_unflatten(stand_ins, self.result_spec))
-            shown = [
-                y for y in tree_flatten(shown)[0] if isinstance(y, torch.Tensor) and y.requires_grad
-            ]
-        seed(3)
-        drawn = [torch.randn_like(y) for y in shown]
-        pulled = torch.autograd.grad(
-            shown,
-            [y for y, is_smooth in zip(stand_ins, smooth, strict=True) if is_smooth],
-            drawn,
-            materialize_grads=True,
-            allow_unused=True,
-        )
+            results, self.result_spec = tree_flatten(self._call(self.function, ask))
+        smooth = [isinstance(y, torch.Tensor) and y.requires_grad for y in results]
+        roots = [y for y, is_one in zip(results, smooth, strict=True) if is_one]
+        if not roots or not inputs:
+            return False
+        self.cotangent = cotangent or self._drawn(results, smooth)
+        pulled = [c for c, is_one in zip(self.cotangent, smooth, strict=True) if is_one]
         grads = torch.autograd.grad(roots, list(inputs.values()), pulled, allow_unused=True)
-        pieces = iter(pulled)
-        self.cotangent = [next(pieces) if is_smooth else None for is_smooth in smooth]
         self.results = [y.detach() if isinstance(y, torch.Tensor) else y for y in results]
         self.inputs = {i: x.detach() for i, x in inputs.items()}
         dense = (g if g is None or g.layout is torch.strided else g.to_dense() for g in grads)
         # An argument that the call does not use has no gradient, which is a gradient of 0.
         self.unused = {i for i, g in zip(inputs, grads, strict=True) if g is None}
-        return {
+        self.expected = {
             i: torch.zeros_like(x) if g is None else g
             for (i, x), g in zip(self.inputs.items(), dense, strict=True)
         }
+        self.floor = floor(self.cotangent)
+        return True
 
-    def _by_hand(self) -> dict[int, torch.Tensor | None]:
-        """The rule's gradients by leaf, computed where autograd records nothing."""
-        copies = [v.clone() if isinstance(v, torch.Tensor) else v for v in self.results]
-        pieces = [None if c is None else c.clone() for c in self.cotangent]
+    def _drawn(self, results: list, smooth: list[bool]) -> list[torch.Tensor | None]:
+        """A random cotangent of what is shown, pulled back to the results."""
+        with torch.enable_grad():
+            stand_ins = [
+                y.detach().clone().requires_grad_(is_one) if isinstance(y, torch.Tensor) else y
+                for y, is_one in zip(results, smooth, strict=True)
+            ]
+            shown = self.case.shown(tree_unflatten(stand_ins, self.result_spec))
+        shown = [
+            y for y in tree_flatten(shown)[0] if isinstance(y, torch.Tensor) and y.requires_grad
+        ]
+        seed(3)
+        drawn = [torch.randn_like(y) for y in shown]
+        roots = [y for y, is_one in zip(stand_ins, smooth, strict=True) if is_one]
+        pulled = iter(
+            torch.autograd.grad(shown, roots, drawn, materialize_grads=True, allow_unused=True)
+        )
+        return [next(pulled) if is_one else None for is_one in smooth]
+
+    def by_hand(self, layout: Callable = layouts.plain) -> dict[int, torch.Tensor | None]:
+        """The rule's gradients by leaf, computed where autograd records nothing.
+
+        Raises
+        ------
+        Wrote
+            The rule changed what it was given.
+        """
+        given: list[tuple[str, torch.Tensor, torch.Tensor, int]] = []
+
+        def lent(name: str, value: Any) -> Any:
+            if not isinstance(value, torch.Tensor):
+                return value
+            copy = layout(value.detach())
+            given.append((name, copy, value.detach(), copy._version))
+            return copy
+
+        named = [f"the argument {self._named(i)}" for i in range(len(self.leaves))]
+        leaves = [lent(name, leaf) for name, leaf in zip(named, self.leaves, strict=True)]
+        pieces = [lent("its cotangent", c) for c in self.cotangent]
+        copies = [lent("the result", y) for y in self.results]
         g, y = tree_unflatten(pieces, self.result_spec), tree_unflatten(copies, self.result_spec)
+        args, kwargs = tree_unflatten(leaves, self.spec)
+        seed(2)
         with torch.no_grad():
-            returned = self._call(lambda *a, **k: self.gradient(g, y, *a, **k))
-        found = {}
-        for i in self.wanted:
-            name, position = self.place[i]
-            grads = tree_flatten(returned.get(name), is_leaf=lambda v: v is None)[0]
-            found[i] = grads[position] if position < len(grads) else None
-        return found
+            returned = self.gradient(g, y, *args, **kwargs)
+        for name, copy, value, version in given:
+            if copy._version != version or not same(copy, value):
+                raise Wrote(f"the rule writes to {name}")
+        more = sorted(returned.keys() - {name for name, _ in self.place.values()})
+        if any(returned[name] is not None for name in more):
+            raise Wrote(f"the rule returns a gradient of {', '.join(more)}, which was not given")
+        return {i: self._of(returned, i) for i in self.wanted}
+
+    def _of(self, returned: dict, i: int) -> torch.Tensor | None:
+        name, position = self.place[i]
+        grads = tree_flatten(returned.get(name), is_leaf=lambda v: v is None)[0]
+        return grads[position] if position < len(grads) else None
 
     def without_autograd(self) -> bool:
         """Set results and a random cotangent, of what PyTorch refuses; whether there are any."""
@@ -187,47 +207,72 @@ class _Check:
             return False
         seed(3)
         self.results = results
-        self.cotangent = [torch.randn_like(y) if _is_smooth(y) else None for y in results]
+        self.cotangent = [torch.randn_like(y) if is_smooth(y) else None for y in results]
         return True
 
     def declines(self) -> bool:
         """Whether the rule declines the case; what else it may raise is no answer."""
         try:
-            self._by_hand()
+            self.by_hand()
         except vjps.Declined:
             return True
         except Exception:
             return False
         return False
 
-    def _compared(self, found: dict, expected: dict) -> bool:
+    def _compared(self) -> bool:
         """Compare with autograd; whether independent checks make sense afterwards."""
-        outcome = self.outcome
-        floor = 1e-3 * max(
-            (c.abs().max().item() for c in self.cotangent if c is not None and c.numel()),
-            default=0.0,
-        )
-        self.floor = floor + 1e-300
-        worst = 0.0
-        for i, right in expected.items():
-            name = self._named(i)
-            mine = found[i]
-            if mine is None and i in self.unused:
-                mine = found[i] = torch.zeros_like(right)
-            error, difference = _error(mine, right, self.floor)
-            if not error <= TOLERANCE[AUTOGRAD] and not self._told(AUTOGRAD, error):
-                outcome.failed.append((AUTOGRAD, name, difference))
-            worst = max(worst, error)
-            outcome.gradients += 1
-        if AUTOGRAD not in outcome.differs:
-            outcome.error[AUTOGRAD] = worst
-        if all(right.numel() == 0 for right in expected.values()):
+        outcome, expected = self.outcome, self.expected.values()
+        self.compare()
+        if outcome.declined:
+            return False
+        if all(right.numel() == 0 for right in expected):
             outcome.trivial = "empty"
-        elif not all(bool(right.isfinite().all()) for right in expected.values()):
+        elif not all(bool(right.isfinite().all()) for right in expected):
             outcome.trivial = "not finite"
-        elif all(bool((right == 0).all()) for right in expected.values()):
+        elif all(bool((right == 0).all()) for right in expected):
             outcome.trivial = "zero"
         return not outcome.failed and outcome.trivial in ("", "zero")
+
+    def compare(self) -> Outcome:
+        """Compare with autograd, in two layouts."""
+        outcome = self.outcome
+        for layout in self.case.layouts:
+            told = "" if layout is layouts.plain else "in another layout of memory: "
+            try:
+                found = self.by_hand(layout)
+            except vjps.Declined as reason:
+                outcome.declined = str(reason)
+                return outcome
+            except Wrote as wrong:
+                outcome.failed.append((AUTOGRAD, "-", f"{told}{wrong}"))
+                return outcome
+            except Exception as wrong:  # a rule that raises is wrong, whatever it raises
+                outcome.raised = True
+                outcome.failed.append((AUTOGRAD, "-", f"{told}the rule raises {wrong!r}"[:300]))
+                return outcome
+            self._compare(found, told)
+            if layout is layouts.plain:
+                self.found = found
+            if outcome.failed:
+                break
+        outcome.gradients += len(self.expected)
+        return outcome
+
+    def _compare(self, found: dict, told: str) -> None:
+        """Compare what a rule found with what autograd says."""
+        outcome, worst = self.outcome, 0.0
+        for i, right in self.expected.items():
+            dtype = self.leaves[i].dtype
+            if found[i] is None and i in self.unused:
+                found[i] = torch.zeros_like(right, dtype=dtype)
+            off, difference = error(found[i], right, self.floor, dtype, self.undefined)
+            limit = self.limits.get(i, PRECISION[dtype])
+            if not off <= limit and not self._told(AUTOGRAD, off):
+                outcome.failed.append((AUTOGRAD, self._named(i), told + difference))
+            worst = max(worst, off)
+        if AUTOGRAD not in outcome.differs:
+            outcome.error[AUTOGRAD] = worst
 
     def _named(self, i: int) -> str:
         name, position = self.place[i]
@@ -243,7 +288,7 @@ class _Check:
         for i, v in tangent.items():
             name = self.place[i][0]
             tangent[i] = 0 * v if name in self.case.still else self.case.step(name, v, arguments)
-        mine = sum(_inner(found[i], v) for i, v in tangent.items())
+        mine = sum(inner(found[i], v) for i, v in tangent.items())
         size = sum((found[i].abs() * v.abs()).sum().item() for i, v in tangent.items())
         size += self.floor
         for check, made in ((FORWARD, self._forward_mode), (FINITE, self._finite_differences)):
@@ -258,23 +303,29 @@ class _Check:
             if not noise <= 1e-3 * size:
                 self.outcome.skipped[check] = "rounding is as large as the difference"
                 continue
-            error = abs(theirs - mine) / size
-            agrees = error <= TOLERANCE[check] + noise / size
+            off = abs(theirs - mine) / size
+            off = math.inf if math.isnan(off) else off
+            agrees = off <= max(TOLERANCE[check], self._coarsest()) + noise / size
             if check in self.case.differs:
                 self.outcome.differs[check] = self.case.differs[check]
                 if agrees:
                     told = f"agrees, and is said not to: {self.case.differs[check]}"
                     self.outcome.failed.append((check, "all", told))
             elif agrees:
-                self.outcome.error[check] = error
-            elif not self._told(check, error):
-                told = f"<g, Jv> = {theirs:.9g}, <J^T g, v> = {mine:.9g}, error {error:.2g}"
+                self.outcome.error[check] = off
+            elif not self._told(check, off):
+                told = f"<g, Jv> = {theirs:.9g}, <J^T g, v> = {mine:.9g}, error {off:.2g}"
                 self.outcome.failed.append((check, "all", told))
 
-    def _told(self, check: str, error: float) -> bool:
+    def _coarsest(self) -> float:
+        """What rounding makes of the least precise argument, where one has half the digits."""
+        coarse = [PRECISION[x.dtype] for x in self.inputs.values()]
+        return max((limit for limit in coarse if limit > 1e-10), default=0.0)
+
+    def _told(self, check: str, off: float) -> bool:
         """Whether PyTorch is known to be off by that much; noted, never counted as agreement."""
         limit, reason = self.case.known.get(check, (-1.0, ""))
-        if not reason or error > limit:
+        if not reason or not off <= limit:
             return False
         self.outcome.differs[check] = reason
         return True
@@ -291,7 +342,7 @@ class _Check:
                     for y in results
                 ]
                 pairs = zip(self.cotangent, moved, strict=True)
-                return sum(_inner(g, m) for g, m in pairs if g is not None and m is not None), 0.0
+                return sum(inner(g, m) for g, m in pairs if g is not None and m is not None), 0.0
         except (RuntimeError, NotImplementedError) as missing:
             raise _NotMade(_without_names(str(missing))) from None
 
@@ -307,15 +358,20 @@ class _Check:
         total = size = 0.0
         for g, after, before in zip(self.cotangent, at(STEP), at(-STEP), strict=True):
             if g is not None:
-                total += _inner(g, (after - before) / (2 * STEP))
+                total += inner(g, (after - before) / (2 * STEP))
                 size += (g.abs() * (after.abs() + before.abs())).sum().item()
         if not math.isfinite(total):
             raise _NotMade("the function is not finite beside the point")
         return total, torch.finfo(torch.float64).eps * size / STEP
 
 
-def _is_smooth(value: Any) -> bool:
+def is_smooth(value: Any) -> bool:
+    """Whether it is a tensor of numbers that can be differentiated."""
     return isinstance(value, torch.Tensor) and (value.is_floating_point() or value.is_complex())
+
+
+class Wrote(Exception):
+    """A rule changed what it was given, or returned what is no gradient; the message says."""
 
 
 class _NotMade(Exception):
@@ -332,32 +388,9 @@ def _without_names(message: str) -> str:
     return message.split("\n")[0][:120]
 
 
-def _error(mine: Any, right: torch.Tensor, floor: float) -> tuple[float, str]:
-    """Largest difference relative to the largest entry; ∞ where the two cannot be compared."""
-    if not isinstance(mine, torch.Tensor):
-        return math.inf, f"the rule returns {mine!r}, autograd a gradient"
-    if mine.shape != right.shape or mine.dtype != right.dtype:
-        return math.inf, (
-            f"shape {tuple(mine.shape)}, {mine.dtype} against {tuple(right.shape)}, {right.dtype}"
-        )
-    finite = right.isfinite()
-    if not torch.equal(finite, mine.isfinite()) or not torch.equal(right.isnan(), mine.isnan()):
-        return math.inf, "NaN or infinity in other places than autograd's"
-    a, b = mine[finite], right[finite]
-    if a.numel() == 0 or torch.equal(a, b):
-        return 0.0, ""
-    error = ((a - b).abs().max() / max(b.abs().max().item(), floor)).item()
-    return error, f"relative error {error:.3g}, largest expected value {b.abs().max():.3g}"
-
-
-def _inner(a: torch.Tensor, b: torch.Tensor) -> float:
-    """The real scalar product."""
-    return (a.conj() * b).real.sum().item() if a.is_complex() else (a * b).sum().item()
-
-
 def saved(function: Callable, gradient: Callable, case: Case) -> list[tuple[str, tuple, int]]:
     """What PyTorch saves for backward in this call: its name, shape and bytes of each storage."""
-    made = _Check(gradient, function, case, torch.float64)
+    made = Check(gradient, function, case, torch.float64)
     packed: list[torch.Tensor] = []
     names: dict[int, str] = {}
 

@@ -21,31 +21,100 @@ from backwardpass import vjps
 from press import kept
 from press.project import CONSTRAINTS
 from press.trials.operators import cases as _cases
+from press.trials.operators import names as _names
 from press.trials.operators import summary as _summary
-from press.trials.operators.check import CHECKS, check, saved
+from press.trials.operators import twice
+from press.trials.operators import variants as _variants
+from press.trials.operators.check import CHECKS, Check, saved
 
 HERE = Path(__file__).parent
 DTYPES = {"float64": torch.float64, "complex128": torch.complex128}
+# What every result depends on.
+MODULES = ("cases", "check", "compare", "entries", "layouts", "names", "run", "twice", "variants")
+# Of a case that is differentiated a second time, or called by other names: so many an entry.
+TWICE, CALLED = 4, 2
 
 
 def examine(rule: vjps.Rule) -> dict:
     """Check one rule on every case of every entry it answers for."""
-    rows = {}
-    kept: list = []
+    rows, kept, cases, moved = {}, [], [], set()
     for entry in _sampled(rule):
         op = _cases.opinfos()[entry]
+        dtypes = op.supported_backward_dtypes("cpu") if op.supports_autograd else set()
+        found = []
         for name, dtype in DTYPES.items():
-            if op.supports_autograd and dtype in op.supported_backward_dtypes("cpu"):
-                rows[f"{entry} {name}"] = _row(rule, entry, dtype, kept)
+            if dtype in dtypes:
+                bases: list[Check] = []
+                row = rows[f"{entry} {name}"] = _row(rule, entry, dtype, kept, bases, moved)
+                _ask_more(row, rule, entry, bases, dtypes)
+                found = found or bases
+        samples = [base.case for base in found if not base.case.label.startswith("edge")]
+        edges = [base.case for base in found if base.case.label.startswith("edge")]
+        cases += samples[:CALLED] + edges[:CALLED]
+    about = _about(rule)
     gone = [entry for entry in rule.entries if entry not in _sampled(rule)]
     failed = [["-", "samples", "-", f"PyTorch has none under the name {entry}"] for entry in gone]
-    failed += [] if gone else _aliases(rule)
-    return {"about": _about(rule), "rows": rows, "saved": kept, "failed": failed}
+    reached = {}
+    for name in () if gone else (*about["functions"], *about["methods"]):
+        reached[name] = _by_name(rule, name, cases, failed)
+    failed += [] if gone else _unreached(rule, reached, moved)
+    return {"about": about, "rows": rows, "saved": kept, "failed": failed, "called": reached}
 
 
 def _sampled(rule: vjps.Rule) -> list[str]:
     """The entries of a rule that this PyTorch has samples of: an older one lacks some."""
     return [entry for entry in rule.entries if entry in _cases.opinfos()]
+
+
+def _ask_more(row: dict, rule: vjps.Rule, entry: str, bases: list[Check], dtypes: set) -> None:
+    """Other dtypes, mixed ones, infinities, and the rule's own derivative."""
+    asked = row["asked"] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for kind, made in _variants.asked(entry, rule.family, bases, dtypes):
+            outcome = made.compare()
+            label = f"{made.case.label}, {kind}"
+            row["failed"] += [[label, *failure] for failure in outcome.failed]
+            asked[kind] = asked.get(kind, 0) + (not outcome.declined)
+        smooth = [base for base in bases if "finite" not in base.case.skipped]
+        for base in smooth[:TWICE] if not rule.once else ():
+            try:
+                off = twice.compared(base)
+            except twice.NotMade:
+                continue
+            asked["twice"] = asked.get("twice", 0) + 1
+            if not off <= twice.LIMIT:
+                told = f"its derivative is off by {off:.2g} from double backward"
+                row["failed"].append([base.case.label, "twice", "all", told])
+    is_complex = row["dtype"] == "complex128"
+    for dtype in _variants.DTYPES:
+        name = str(dtype).removeprefix("torch.")
+        if dtype in dtypes and dtype.is_complex == is_complex and name not in asked and bases:
+            row["failed"].append(["every case", "dtype", "-", f"{name} was not tried"])
+
+
+def _by_name(rule: vjps.Rule, name: str, cases: list, failed: list) -> int:
+    """How many calls under one name were compared; what is wrong goes to ``failed``."""
+    number = 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for made, wrong in _names.checked(rule, name, cases):
+            if made is None:
+                failed.append(["-", "name", "-", wrong])
+                continue
+            outcome = made.compare()
+            told = [[f"{name}, {made.case.label}", *failure] for failure in outcome.failed]
+            failed += told
+            number += not told and not outcome.declined
+    return number
+
+
+def _unreached(rule: vjps.Rule, reached: dict[str, int], moved: set[str]) -> list[list[str]]:
+    """Names and options that no case reached."""
+    left = [name for name, number in reached.items() if not number and name not in _names.UNCALLED]
+    told = [["-", "name", "-", f"no case was compared under the name {name}"] for name in left]
+    options = sorted(_names.options(rule.gradient) - moved)
+    return told + [["-", "option", name, f"no case moved the option {name}"] for name in options]
 
 
 def _about(rule: vjps.Rule) -> dict:
@@ -59,7 +128,7 @@ def _about(rule: vjps.Rule) -> dict:
         if op.method_variant and not op.name.startswith("_"):
             methods[f"torch.Tensor.{op.method_variant.__name__}"] = None
     functions |= dict.fromkeys(f"torch.{name}" for name in rule.also)
-    known = ("name", "entries", "latex", "saved", "domain", "kinks", "source", "family")
+    known = ("name", "entries", "latex", "saved", "domain", "kinks", "source", "family", "once")
     return {name: getattr(rule, name) for name in (*known, "derivation", "code", "helpers")} | {
         "functions": list(functions),
         "methods": [name for name in methods if name not in functions],
@@ -67,40 +136,21 @@ def _about(rule: vjps.Rule) -> dict:
     }
 
 
-def _aliases(rule: vjps.Rule) -> list[list[str]]:
-    """The other names that do not compute the same on the first samples."""
-    wrong = []
-    for alias in rule.also:
-        entry = rule.entries[0]
-        function, other = _cases.function(entry), vjps.forward(alias)
-        for case in list(_cases.samples(entry, torch.float64))[:5]:
-            _cases.seed(2)
-            first = function(*case.args, **case.kwargs)
-            _cases.seed(2)
-            try:
-                same = _equal(first, other(*case.args, **case.kwargs))
-            except TypeError:  # it takes other arguments
-                same = False
-            if not same:
-                wrong.append([case.label, "result", "-", f"torch.{alias} is another function"])
-                break
-    return wrong
-
-
-def _equal(a: object, b: object) -> bool:
-    from torch.utils._pytree import tree_flatten
-
-    pairs = zip(tree_flatten(a)[0], tree_flatten(b)[0], strict=True)
-    return all(torch.equal(x, y) for x, y in pairs)
-
-
-def _row(rule: vjps.Rule, entry: str, dtype: torch.dtype, kept: list) -> dict:
+def _row(
+    rule: vjps.Rule,
+    entry: str,
+    dtype: torch.dtype,
+    kept: list,
+    bases: list[Check],
+    moved: set[str],
+) -> dict:
+    """Check every case; what further questions start from is added to ``bases``."""
     function = _cases.function(entry)
     row: dict = {
         "samples": 0, "edges": 0, "compared": 0, "gradients": 0,
         "empty": 0, "zero": 0, "not finite": 0,
         "declined": Counter(), "refused": Counter(), "differs": Counter(), "failed": [],
-        "labels": [],
+        "labels": [], "dtype": str(dtype).removeprefix("torch."),
         "checks": {c: {"made": 0, "worst": 0.0, "skipped": Counter()} for c in CHECKS},
     }  # fmt: skip
     samples = []
@@ -113,7 +163,10 @@ def _row(rule: vjps.Rule, entry: str, dtype: torch.dtype, kept: list) -> dict:
                 row["labels"].append(case.label.removeprefix("edge: "))
             if is_sample:
                 samples.append(_described(case))
-            outcome = check(rule.gradient, function, case, dtype)
+            made_of = Check(rule.gradient, function, case, dtype)
+            outcome = made_of.run()
+            moved |= _names.moved(rule.gradient, [case])
+            _keep(made_of, bases)
             row["failed"] += [[case.label, *failure] for failure in outcome.failed]
             if outcome.declined or outcome.refused:
                 kind = "declined" if outcome.declined else "refused"
@@ -139,6 +192,20 @@ def _row(rule: vjps.Rule, entry: str, dtype: torch.dtype, kept: list) -> dict:
             row["failed"].append(["every sample", name, "all", told])
     row["digest"] = digest(samples)
     return row
+
+
+def _keep(made: Check, bases: list[Check]) -> None:
+    """Start from it, where it was compared and is not empty: few samples, all edge cases."""
+    outcome = made.outcome
+    if outcome.failed or outcome.declined or outcome.refused or outcome.trivial == "empty":
+        return
+    if "autograd" in outcome.differs or any(
+        isinstance(x, torch.Tensor) and x.numel() == 0 for x in made.leaves
+    ):
+        return
+    samples = sum(not base.case.label.startswith("edge") for base in bases)
+    if made.case.label.startswith("edge") or samples < 4:
+        bases.append(made)
 
 
 def digest(samples: list[str]) -> str:
@@ -192,7 +259,7 @@ def keys() -> dict[str, str]:
     shared = hashlib.sha256(importlib.metadata.version("torch").encode())
     shared.update(CONSTRAINTS.read_bytes())
     rules = Path(vjps.__file__).parent
-    common = [HERE / f"{name}.py" for name in ("cases", "check", "run")]
+    common = [HERE / f"{name}.py" for name in MODULES]
     common += rules.glob("_*.py")
     for path in sorted(common, key=lambda path: path.name):
         shared.update(path.read_bytes())
@@ -242,7 +309,9 @@ def main() -> int:
     else:
         found = refreshed(options.store, families, options.jobs)
     if options.summary:
-        _summary.write(_summary.summary(torch.__version__, found))
+        _summary.write(
+            _summary.summary(torch.__version__, found), whole=set(found) == set(vjps.RULES)
+        )
     wrong = failures(found)
     if options.store is None:
         for failure in wrong:

@@ -22,6 +22,7 @@ def summary(torch_version: str, results: dict[str, dict]) -> dict:
             "digest": row["digest"],
             **{kind: row[kind] for kind in COUNTS},
             **{kind: sum(row[kind].values()) for kind in SUMS},
+            "asked": row["asked"],
         }
         for result in results.values()
         for entry, row in result["rows"].items()
@@ -36,8 +37,10 @@ def read() -> dict:
         return {"torch": stored["torch"], "rows": stored["rows"]}
 
 
-def write(now: dict) -> None:
-    """Keep ``now``, an entry a line."""
+def write(now: dict, whole: bool = True) -> None:
+    """Keep ``now``, an entry a line; where it is not the whole, beside what was kept before."""
+    if not whole:
+        now = now | {"rows": read()["rows"] | now["rows"]}
     kept.write(SUMMARY, kept.fields(now))
 
 

@@ -87,3 +87,24 @@ def dropped():
     yield case("not training", normal(5), 0.5, False)
     yield case("p = 0", normal(5), 0.0)
     yield case("p = 0.8, in a matrix", normal(5, 4), 0.8)
+
+
+@edges("nn.functional.leaky_relu")
+def slopes_below_zero():
+    yield case("a negative slope below 0", numbers(-2, -0.5, 1), -0.3)
+
+
+@edges("nn.functional.celu")
+def alpha_below_zero():
+    made = case("alpha=-0.5", numbers(-2, -0.5, 1), -0.5)
+    yield made
+
+
+@edges("nn.functional.elu")
+def alpha_zero():
+    yield case("alpha=0", numbers(-2, -0.5, 1), 0.0)
+
+
+@edges("nn.functional.prelu")
+def far_below():
+    yield case("far below", numbers(-60, -1e9, 1), numbers(0.25))

@@ -115,3 +115,33 @@ def sums_of_exponentials():
 def reflected():
     yield case("broadcast", normal(3), normal(2, 3))
     yield case("with a number", normal(3), 2)
+
+
+@edges("mul")
+def by_a_complex_number():
+    yield replace(case("a complex number", normal(3), 2 - 3j), dtypes=COMPLEX)
+    yield case("four dimensions", normal(2, 1, 2, 3), normal(2, 3, 1, 3))
+
+
+@edges("pow")
+def powers_at_zero():
+    yield case("0 to negative powers", numbers(0, 0), numbers(-1, -0.5)).real()
+    yield case("0 to tiny powers", numbers(0, 0, 0), numbers(1e-9, -1e-9, 1)).kink().real()
+    yield case("whole exponents in a tensor", positive(3), torch.tensor([2, 3, 0]))
+
+
+@edges("logaddexp", "logaddexp2")
+def large_exponentials():
+    yield case("one is ∞", numbers(inf, 1), numbers(2, inf)).real().kink("∞ does not move")
+    yield case("both are ±∞", numbers(inf, -inf), numbers(inf, -inf)).real()
+    yield case("large", numbers(2000, -2000, 1), numbers(1999, -1999.5, 3000)).real()
+
+
+@edges("hypot")
+def tiny_lengths():
+    yield case("tiny and huge", numbers(3e-180, 3e180), numbers(4e-180, 4e180)).kink("tiny")
+
+
+@edges("atan2")
+def tiny_angles():
+    yield case("small", numbers(3e-9, -1e-9), numbers(4e-9, 2e-9)).kink("small")

@@ -22,3 +22,9 @@ def attention():
     blind = torch.ones(3, 5, dtype=torch.bool)
     blind[1] = False
     yield case("a row that sees nothing", q, k, v, blind)
+
+
+@edges("nn.functional.scaled_dot_product_attention")
+def shared_unevenly():
+    shared = normal(2, 4, 3, 8), normal(2, 2, 5, 8), normal(2, 4, 5, 6)
+    yield case("heads of K that are shared, of V that are not", *shared, enable_gqa=True)

@@ -1,5 +1,9 @@
 """Edge cases of functions of one number: the ends of the domain, 0, and where others would lose."""
 
+from dataclasses import replace
+
+import torch
+
 from press.trials.operators.cases import case, edges, inf, number, numbers
 
 INSIDE = {
@@ -47,3 +51,16 @@ def clamped():
     yield case("eps: inside, at the bounds, beyond", numbers(0.05, 0.1, 0.5, 0.9, 0.95), 0.1).kink()
     yield case("outside [0, 1]: NaN", numbers(-1, 0.5, 2))
     yield case("eps, all inside", numbers(0.2, 0.7), 0.1)
+
+
+@edges("acosh")
+def left_of_the_cut():
+    left = replace(
+        case("left of 0, off the cut", numbers(-0.5, -2, -3)), dtypes=(torch.complex128,)
+    )
+    yield left
+
+
+@edges("sinc")
+def near_the_middle():
+    yield case("beside 0", numbers(9e-4, -5e-4))

@@ -1,8 +1,10 @@
 """Edge cases of indexing: what is read twice, never, or overwritten; ties in sorting."""
 
+from dataclasses import replace
+
 import torch
 
-from press.trials.operators.cases import case, edges, indices, normal, number, numbers, tied
+from press.trials.operators.cases import case, edges, indices, inf, normal, number, numbers, tied
 
 
 @edges("__getitem__")
@@ -150,3 +152,39 @@ def msort_ties():
 def topk():
     yield case("ties", tied(3, 6), 2).kink()
     yield case("the smallest, along the first, unsorted", normal(5, 2), 3, 0, False, False)
+
+
+@edges("scatter")
+def reduced():
+    for reduce in ("add", "multiply"):
+        made = case(f"reduce={reduce}", normal(3), 0, indices(0, 2), normal(2), reduce=reduce)
+        yield made.refuses().real()
+
+
+@edges("index_add")
+def complex_alpha():
+    told = "PyTorch multiplies by α where its conjugate belongs"
+    made = case("a complex alpha", normal(3), 0, indices(0, 2), normal(2), alpha=1 + 2j)
+    made = replace(made, dtypes=(torch.complex128,)).inexact("autograd", inf, told)
+    yield made
+
+
+@edges("index_put")
+def one_value():
+    yield case("accumulate, one value", normal(3), (indices(0, 0, 2),), number(2.0), True)
+
+
+@edges("nn.functional.embedding")
+def read_often():
+    yield case("a row read six times", indices(1, 1, 1, 1, 1, 1, 0), normal(3, 2))
+    index, weight = indices(1, 1, 1, 1, 1, 0), normal(3, 2)
+    told = "scale_grad_by_freq divides by the number of reads, which is not the derivative"
+    scaled = case("a row read five times, scaled", index, weight, scale_grad_by_freq=True)
+    yield scaled.disagrees(forward=told, finite=told).real()
+
+
+@edges("nn.functional.embedding")
+def shortened():
+    told = "rows that are too long are shortened where they lie"
+    made = case("max_norm", indices(0, 2, 2), normal(4, 3), max_norm=0.5, norm_type=1.0)
+    yield made.kink(told).real()

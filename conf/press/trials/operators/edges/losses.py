@@ -208,3 +208,82 @@ def soft_margin():
     for reduction in REDUCTIONS:
         made = case(f"{reduction}", normal(4, 3), normal(4, 3).sign(), reduction=reduction)
         yield made.wrt("input")
+
+
+LEGACY = {
+    "both": {"size_average": True, "reduce": True}, "a sum": {"size_average": False},
+    "neither": {"reduce": False},
+}  # fmt: skip
+for _name in ("mse_loss", "l1_loss", "soft_margin_loss", "smooth_l1_loss", "kl_div",
+              "poisson_nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+              "hinge_embedding_loss"):  # fmt: skip
+
+    @edges(f"nn.functional.{_name}")
+    def legacy(name=_name):
+        signs = name in ("soft_margin_loss", "hinge_embedding_loss")
+        target = numbers([1, -1, 1], [-1, 1, -1]) if signs else positive(2, 3) * 0.8
+        for told, options in LEGACY.items():
+            made = case(f"deprecated: {told}", positive(2, 3) * 0.8, target, **options)
+            yield made.wrt("input").real()
+
+
+@edges("nn.functional.cross_entropy", "nn.functional.nll_loss")
+def legacy_classes():
+    for told, options in LEGACY.items():
+        yield case(f"deprecated: {told}", normal(2, 3), indices(2, 0), **options)
+
+
+@edges("nn.functional.margin_ranking_loss")
+def legacy_ranking():
+    for told, options in LEGACY.items():
+        pair = normal(4), normal(4), numbers(1, -1, 1, -1)
+        yield case(f"deprecated: {told}", *pair, **options).wrt("input1", "input2").real()
+
+
+@edges("nn.functional.cross_entropy", "nn.functional.nll_loss")
+def nothing_left():
+    for reduction in ("mean", "sum", "none"):
+        told = f"all targets ignored, {reduction}"
+        made = case(told, normal(2, 3), indices(1, 1), ignore_index=1, reduction=reduction)
+        made = made.kink("the mean of nothing is NaN")
+        if reduction == "mean":
+            made = made.disagrees(forward="forward mode keeps the 0/0 of the mean, reverse gives 0")
+        yield made
+
+
+@edges("nn.functional.cross_entropy")
+def smoothed():
+    for smoothing in (0.95, 1.0):
+        told = f"label_smoothing={smoothing}"
+        yield case(told, normal(2, 3), indices(2, 0), label_smoothing=smoothing)
+
+
+@edges("nn.functional.smooth_l1_loss")
+def narrow():
+    yield case("β = 10⁻⁴", numbers(1, 2, 3), numbers(0.99995, 2, 4), beta=1e-4).wrt("input").kink()
+
+
+@edges("nn.functional.mse_loss")
+def negative_weights():
+    yield case("weights below 0", normal(3), normal(3), weight=numbers(-1, 3, 0.5))
+
+
+@edges("nn.functional.kl_div")
+def batches():
+    made = case(
+        "batchmean, a target for all rows", normal(4, 3), positive(3), reduction="batchmean"
+    )
+    yield made.real()
+    made = case("batchmean, one row for all targets", normal(3), positive(4, 3),
+                reduction="batchmean")  # fmt: skip
+    yield made.real()
+    told = "t log t has the slope -∞ at 0, PyTorch says NaN"
+    zero = case("t = 0", normal(2), numbers(0, 0.5)).real()
+    yield zero.inexact("autograd", inf, told)
+
+
+@edges("nn.functional.poisson_nll_loss")
+def stirling_at_zero():
+    told = "Stirling's terms count above 1 only; PyTorch multiplies what it leaves out by 0, NaN"
+    made = case("t = 0, full", normal(2), numbers(0, 3), full=True).real().kink("one sided")
+    yield made.inexact("autograd", inf, told)

@@ -167,3 +167,14 @@ def meshgrid():
 def meshgrid_of_a_list():
     yield case("xy, one is a number", [normal(2), number(2.0), normal(3)], indexing="xy")
     yield case("one", [normal(3)], indexing="xy")
+
+
+@edges("cat", "stack", "hstack", "vstack")
+def promoted():
+    pieces = [normal(2, 3), normal(2, 3).float(), normal(2, 3)]
+    yield case("one in single precision", pieces).kink("half of the digits").real()
+
+
+@edges("flip")
+def flipped_by_places():
+    yield case("one dimension", normal(2, 3), (1,))

@@ -118,3 +118,14 @@ def replaced():
     yield case("NaN and ±∞", numbers(nan, inf, -inf, 1)).kink("what was replaced does not move")
     yield case("with values", numbers(nan, inf, -inf, 1), 1.0, 2.0, 3.0).kink("it does not move")
     yield case("nothing to replace", normal(3))
+
+
+@edges("fmax", "fmin")
+def two_nan():
+    yield case("both are NaN", numbers(nan, nan, 1), numbers(nan, 1, nan)).kink("NaN does not move")
+
+
+@edges("fmod", "remainder")
+def by_infinity():
+    made = case("by ±∞", numbers(5.5, -5.5, 5.5, -5.5), numbers(inf, inf, -inf, -inf))
+    yield made.kink("∞ does not move")

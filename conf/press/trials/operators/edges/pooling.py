@@ -115,3 +115,8 @@ def trilinear():
 def area():
     yield case("uneven windows", normal(1, 2, 7, 5), (3, 2), mode="area")
     yield case("a factor", normal(1, 2, 5), scale_factor=1.7, mode="area")
+
+
+@edges("nn.functional.interpolate.bilinear", "nn.functional.interpolate.bicubic")
+def filtered():
+    yield case("antialias", normal(1, 1, 4, 5), (2, 3), mode="bilinear", antialias=True)

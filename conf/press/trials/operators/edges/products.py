@@ -182,3 +182,31 @@ for _name, _shapes in ARGUMENTS.items():
     def complex_factors(shapes=_shapes):
         made = case("complex beta and alpha", *(normal(*shape) for shape in shapes), **FACTORS)
         yield replace(made, dtypes=(torch.complex128,))
+
+
+@edges("cross")
+def first_of_size_three():
+    yield case("no dim, three of size 3: the first", normal(3, 3, 3), normal(3, 3, 3))
+    yield case("no dim, the first of two", normal(3, 5), normal(3, 5))
+    yield case("no dim, in the middle", normal(2, 3, 4), normal(2, 3, 4))
+    yield case("dim by its place", normal(2, 3), normal(2, 3), 1)
+
+
+@edges("linalg.cross")
+def last_of_size_three():
+    yield case("no dim: the last", normal(3, 3), normal(3, 3))
+    yield case("both repeated", normal(2, 1, 3), normal(1, 4, 3))
+
+
+@edges("einsum")
+def sublists():
+    a, b = normal(2, 3), normal(3, 4)
+    yield case("lists of numbers", a, [0, 1], b, [1, 2])
+    yield case("lists of numbers, and one for the result", a, [0, 1], b, [1, 2], [2, 0])
+    yield case("lists with an ellipsis", normal(5, 2, 3), [..., 0, 1], b, [1, 2], [..., 2, 0])
+    yield case("large letters beside an ellipsis", "...A,AB->...B", normal(5, 2, 3), normal(3, 4))
+
+
+@edges("kron", "outer")
+def of_vectors():
+    yield case("vectors", normal(2), normal(3))

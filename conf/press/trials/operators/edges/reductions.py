@@ -1,5 +1,7 @@
 """Edge cases of reductions: ties, zeros, NaN, and every way to name the dimensions."""
 
+import torch
+
 from press.trials.operators.cases import case, edges, inf, nan, normal, number, numbers, tied
 
 
@@ -97,3 +99,73 @@ def smooth_maximum():
 def diagonals():
     yield case("wide", normal(2, 4))
     yield case("tall", normal(4, 2))
+
+
+@edges("nansum", "nanmean")
+def infinities():
+    yield case("∞ among the entries", numbers(inf, nan, 1)).real().kink("∞ does not move")
+    yield (
+        case("a row of NaN alone", numbers([nan, nan], [1, 2]), 1).real().kink("NaN does not move")
+    )
+
+
+@edges("amax", "amin", "max.reduction_no_dim", "min.reduction_no_dim")
+def nearly_tied():
+    yield case("nearly tied", numbers(1, 1 + 1e-10, 1 - 1e-10)).kink()
+
+
+@edges("amax", "amin")
+def extremes_of_nan():
+    yield case("NaN among the entries", numbers(1, nan, 2, nan)).kink("NaN does not move")
+
+
+@edges("max.reduction_no_dim", "min.reduction_no_dim", "median")
+def chosen_nan():
+    told = "reverse mode gives it to the NaN among the entries, forward mode is NaN"
+    made = case("NaN among the entries", numbers(1, nan, 2)).kink("NaN does not move")
+    yield made.disagrees(forward=told)
+
+
+@edges("nanmedian")
+def skipped_nan():
+    yield case("NaN among the entries", numbers(1, nan, 2)).kink("NaN does not move")
+
+
+@edges("std", "std_mean")
+def nearly_constant():
+    yield case("nearly equal", 1e-13 * numbers(1, 2, 4), 0).kink("steps are larger")
+
+
+@edges("mode", "median", "nanmedian", "max.reduction_with_dim", "min.reduction_with_dim")
+def late_ties():
+    row = numbers([5, 1, 1, 1, 0], [2, 2, 0, 2, 2], [7, 3, 3, 9, 3])
+    yield case("ties of which the first is not returned", row, 1).kink()
+
+
+@edges("kthvalue")
+def ties_of_the_kth():
+    row = numbers([5, 1, 1, 1, 0], [2, 2, 0, 2, 2], [7, 3, 3, 9, 3])
+    for k in (2, 3, 4):
+        yield case(f"ties, k={k}", row, k, 1).kink()
+
+
+@edges("var", "var_mean")
+def fewer_than_the_correction():
+    told = "a variance divided by n - c ≤ 0 is ∞; PyTorch divides its gradient by n - c"
+    made = case("fewer than the correction", numbers([1, 2], [5, 9]), 1, correction=3)
+    yield (
+        made.kink("the variance is ∞").inexact("autograd", inf, told).disagrees(forward=told).real()
+    )
+
+
+@edges("var")
+def of_all_fewer():
+    told = "left of the mean the infinity is negative; PyTorch's is positive"
+    made = case("all, fewer than the correction", numbers(1, 2), correction=2)
+    yield made.kink("the variance is ∞").inexact("autograd", inf, told).real()
+
+
+@edges("sum", "nansum", "mean", "nanmean", "prod")
+def in_double_precision():
+    made = case("dtype: double from single", normal(3, 4).float(), dim=1, dtype=torch.float64)
+    yield made.kink("half of the digits").real()

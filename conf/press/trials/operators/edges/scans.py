@@ -1,5 +1,7 @@
 """Edge cases of scans and norms: zeros, ties, and every order."""
 
+import torch
+
 from press.trials.operators.cases import case, edges, inf, normal, number, numbers, tied
 
 ORDERS = (-inf, -1.5, 0, 0.5, 1, 1.5, 2, 3, inf)
@@ -105,3 +107,26 @@ def shortened():
     yield case("exactly as long as allowed", numbers([3, 4], [6, 8]), 2, 0, 5.0).kink()
     told = "the step is larger than the numbers"
     yield case("very short ones", 1e-6 * normal(4, 3), 2, 0, 1e-6).kink(told)
+
+
+@edges("logcumsumexp")
+def steep():
+    told = "its formula for forward mode loses what is far below the largest"
+    yield case("800 after 0", numbers(0, 800, 1), 0).real().disagrees(forward=told)
+    yield case("0 after 800", numbers(800, 0, -800), 0).real()
+
+
+for _name in (
+    "linalg.vector_norm",
+    "linalg.matrix_norm",
+    "linalg.norm",
+    "norm",
+    "cumsum",
+    "cumprod",
+):
+
+    @edges(_name)
+    def in_double_precision(name=_name):
+        along = (0,) if name.startswith("cum") else ()
+        made = case("dtype: double from single", normal(3, 4).float(), *along, dtype=torch.float64)
+        yield made.kink("half of the digits").real()

@@ -2,7 +2,7 @@
 
 import torch
 
-from press.trials.operators.cases import WRONG, case, edges, normal
+from press.trials.operators.cases import WRONG, case, edges, inf, normal, numbers
 
 eye = torch.eye(3, dtype=torch.float64)
 
@@ -83,3 +83,19 @@ def det():
 def tensorinv():
     yield case("ind=1", normal(6, 2, 3), 1)
     yield case("ind=2", normal(2, 3, 6), 2)
+
+
+@edges("linalg.det")
+def exactly_singular():
+    told = "of an exactly singular matrix PyTorch returns zeros; the cofactors are not"
+    for rows in ([[1, 2], [2, 4]], [[1, 2, 3], [4, 5, 6], [7, 8, 9]]):
+        made = case(f"exactly singular, {len(rows)} rows", numbers(*rows)).real()
+        yield made.inexact("autograd", inf, told).disagrees(forward=told)
+
+
+@edges("linalg.pinv")
+def pinv_options():
+    yield case("atol", normal(3, 2), atol=1e-6)
+    half = normal(3, 3)
+    told = "hermitian: only steps that stay Hermitian have a derivative"
+    yield case("hermitian", half + half.mT + 4 * eye, hermitian=True).kink(told).real()

@@ -61,3 +61,15 @@ def angle():
     yield case("on the axes", numbers(1, 2, -3)).real()
     yield case("at 0", numbers(0, 1, -2)).kink()
     yield case("one number", number(2.0))
+
+
+for _name in ("fft2", "ifft2", "fftn", "ifftn", "rfft2", "rfftn"):
+
+    @edges(f"fft.{_name}")
+    def sizes_left_open():
+        yield case("sizes left as they are", normal(4, 5), (-1, -1))
+
+
+@edges("angle")
+def tiny():
+    yield case("tiny", numbers(1e-9, -2e-9)).kink("tiny")

@@ -150,3 +150,15 @@ def pairs_of_reals():
 def pairs_as_complex():
     yield case("pairs", normal(3, 2)).real()
     yield case("one pair", normal(2)).real()
+
+
+@edges("diagonal")
+def diagonal_of_the_first():
+    yield case("three dimensions, no option: the first two", normal(3, 3, 3))
+    yield case("an offset by its place", normal(3, 4), 1)
+
+
+@edges("linalg.diagonal")
+def diagonal_of_the_last():
+    yield case("three dimensions, no option: the last two", normal(3, 3, 3))
+    yield case("three sizes, no option", normal(2, 3, 4))

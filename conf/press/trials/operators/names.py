@@ -1,0 +1,116 @@
+"""Every name of a function, called in every way: as sampled, bare, by keyword, numbers apart.
+
+What no case reached is told: a name without a comparison, an option that always had its default.
+"""
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import torch
+from torch.utils._pytree import tree_map
+
+from backwardpass import vjps
+from press.trials.operators.cases import Case, bound
+from press.trials.operators.check import Check
+from press.trials.operators.variants import REFUSED
+
+# Methods that take their arguments in another order than the function.
+METHODS: dict[str, Callable] = {
+    "torch.Tensor.where": lambda condition, x, other: x.where(condition, other),
+    "torch.Tensor.__rpow__": lambda x, exponent: exponent.__rpow__(x),
+    "torch.Tensor.__rmatmul__": lambda x, other: other.__rmatmul__(x),
+}
+# Names that no case of ours can call, with the reason.
+UNCALLED: dict[str, str] = {}
+# Options that no case needs to move, with the reason.
+SILENT = "it says how PyTorch computes, and changes no number"
+UNMOVED: dict[str, str] = {
+    "inplace": "the argument is a leaf, which must not be written to",
+    "driver": SILENT, "_stacklevel": SILENT, "sparse_grad": "the gradient is sparse",
+    "out": "a function that writes its result has no gradient", "output_size": SILENT,
+    "return_indices": "what it returns besides has no gradient", "sorted": SILENT,
+    "stable": SILENT, "size_average": "deprecated", "reduce": "deprecated",
+}  # fmt: skip
+
+
+def named(name: str) -> Callable:
+    """The function or method of that name."""
+    if name in METHODS:
+        return METHODS[name]
+    found = torch
+    for word in name.split(".")[1:]:
+        found = getattr(found, word)
+    return found
+
+
+def calls(rule: Callable, case: Case) -> Iterator[Case]:
+    """The case as it is, bare, by keyword, and with its last numbers apart."""
+    flags = None
+    args, kwargs = case.args, case.kwargs
+    yield case
+    if kwargs:
+        yield _called(case, "bare", args, {}, flags)
+    if len(args) > 1:
+        parameters = list(inspect.signature(rule).parameters.values())[2:]
+        plain = parameters[: len(args)]
+        if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in plain) and len(plain) == len(args):
+            by_name = {p.name: v for p, v in zip(plain[1:], args[1:], strict=True)}
+            yield _called(case, "by keyword", args[:1], by_name | kwargs, flags)
+        if isinstance(args[-1], tuple | list) and all(isinstance(n, int) for n in args[-1]):
+            yield _called(case, "apart", (*args[:-1], *args[-1]), kwargs, flags)
+
+
+def _called(case: Case, how: str, args: tuple, kwargs: dict, flags: None) -> Case:
+    return replace(case, label=f"{case.label}, {how}", args=args, kwargs=kwargs, flags=flags)
+
+
+def checked(rule: vjps.Rule, name: str, cases: list[Case]) -> Iterator[tuple[Check | None, str]]:
+    """Each call that PyTorch accepts under that name, answered by autograd; or what is wrong."""
+    function = named(name)
+    for case in cases:
+        for call in calls(rule.gradient, case):
+            if not _accepted(function, call):
+                continue
+            try:
+                bound(rule.gradient, call.args, call.kwargs)
+            except TypeError as refusal:
+                yield None, f"{name} takes {call.label}, the rule does not: {refusal}"
+                continue
+            made = Check(rule.gradient, function, call, torch.float64)
+            try:
+                if made.ask_autograd():
+                    yield made, ""
+            except REFUSED:
+                continue
+
+
+def _accepted(function: Callable, call: Case) -> bool:
+    """Whether PyTorch computes the call, of copies, because some functions write."""
+    args, kwargs = tree_map(
+        lambda v: v.detach().clone() if isinstance(v, torch.Tensor) else v, (call.args, call.kwargs)
+    )
+    try:
+        with torch.no_grad():
+            function(*args, **kwargs)
+    except REFUSED:
+        return False
+    return True
+
+
+def moved(rule: Callable, cases: list[Case]) -> set[str]:
+    """The options of a rule that have another value than their default in one of the cases."""
+    signature = inspect.signature(rule)
+    found = set()
+    for case in cases:
+        for name, value in bound(rule, case.args, case.kwargs).arguments.items():
+            default = signature.parameters[name].default
+            if isinstance(value, torch.Tensor) or (value is not default and value != default):
+                found.add(name)
+    return found
+
+
+def options(rule: Callable) -> set[str]:
+    """The options of a rule: its arguments that have a default."""
+    parameters = inspect.signature(rule).parameters.values()
+    return {p.name for p in parameters if p.default is not p.empty} - UNMOVED.keys()
