@@ -12,6 +12,11 @@ CHECKS = {
     "forward": "forward mode",
     "finite": "finite differences",
 }
+ASKED = {
+    "float32": "float32", "float16": "float16", "bfloat16": "bfloat16", "complex64": "complex64",
+    "mixed": "arguments of several dtypes", "infinite": "infinite cotangents",
+    "extreme": "NaN, infinities and kinks", "twice": "its own derivative against double backward",
+}  # fmt: skip
 SHOWN_FAILURES = 10
 
 
@@ -161,6 +166,12 @@ def sentences(result: dict) -> Iterable[str]:
         if left:
             listed = "; ".join(f"{reason} ({times})" for reason, times in left.items())
             yield f"Without {title}: {listed}."
+    asked = _sum(row["asked"] for row in rows)
+    if asked:
+        listed = ", ".join(f"{ASKED[kind]} ({asked[kind]})" for kind in ASKED if asked[kind])
+        yield f"Also compared: {listed}."
+    if result["about"]["once"]:
+        yield f"The rule is not to be differentiated: {result['about']['once']}."
     labels = list(dict.fromkeys(text for row in rows for text in row["labels"]))
     if labels:
         yield f"Edge cases: {'; '.join(labels)}."
@@ -221,6 +232,9 @@ def totals(stored: dict) -> str:
     apart = {kind: sum(row[kind] for row in rows) for kind in ("empty", "zero", "not finite")}
     left = {kind: sum(sum(row[kind].values()) for row in rows) for kind in ("declined", "refused")}
     samples, edges = (sum(row[kind] for row in rows) for kind in ("samples", "edges"))
+    asked = _sum(row["asked"] for row in rows)
+    more = ", ".join(f"{asked[kind]:,} {said}" for kind, said in ASKED.items())
+    called = sum(sum(result["called"].values()) for result in results)
     return (
         f"{len(results)} rules answer for {len(names['functions'])} functions, "
         f"{len(names['methods'])} methods and {len(names['modules'])} classes.\n"
@@ -229,7 +243,11 @@ def totals(stored: dict) -> str:
         f"autograd, {made['forward']:,} with forward mode, {made['finite']:,} with finite "
         f"differences.\nApart from those, {apart['empty']:,} were empty, {apart['zero']:,} had a "
         f"gradient that is zero everywhere, {apart['not finite']:,} one that is not finite; "
-        f"{left['declined']:,} were declined by a rule, {left['refused']:,} refused by PyTorch."
+        f"{left['declined']:,} were declined by a rule, {left['refused']:,} refused by PyTorch.\n"
+        f"Every case was asked a second time with its numbers in another layout of memory, and a "
+        f"rule that writes to what it is given fails.\n"
+        f"Some were asked more: {more}; {called:,} calls were made by the other names.\n"
+        f"A name, an option or a dtype that no case reached fails the build."
     )
 
 

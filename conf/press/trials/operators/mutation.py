@@ -19,6 +19,7 @@ from backwardpass import vjps
 from backwardpass.vjps import _registry
 from press.trials.mutants.mutants import Outcome, Target
 from press.trials.operators import cases as _cases
+from press.trials.operators import variants as _variants
 from press.trials.operators.check import Check
 from press.trials.operators.check import Outcome as Made
 from press.trials.operators.check import check as whole_check
@@ -58,17 +59,34 @@ Judge = Callable[[Callable], bool]  # whether a gradient is what it has to be, f
 
 
 def prepared(name: str) -> list[Judge]:
-    """A judge for each case that the rule as it is passes."""
-    found = []
-    for entry in vjps.RULES[name].entries:
+    """A judge for each case that the rule as it is passes, and for what else is asked of it."""
+    rule, found = vjps.RULES[name], []
+    for entry in rule.entries:
         op = _cases.opinfos()[entry]
+        dtypes = op.supported_backward_dtypes("cpu") if op.supports_autograd else set()
         for dtype in (torch.float64, torch.complex128):
-            if op.supports_autograd and dtype in op.supported_backward_dtypes("cpu"):
+            if dtype in dtypes:
+                bases = []
                 for case in (*_few(entry, dtype), *_cases.ours(entry, dtype)):
-                    gradient = vjps.RULES[name].gradient
-                    judges = _judges(Check(gradient, _cases.function(entry), case, dtype))
-                    found.append(next((judge for judge in judges if judge(gradient)), None))
+                    check = Check(rule.gradient, _cases.function(entry), case, dtype)
+                    found.append(_fitting(check, rule.gradient))
+                    if check.expected and not check.outcome.failed and all(_sizes(case)):
+                        bases.append(check)
+                for _, made in _variants.asked(entry, rule.family, bases, dtypes):
+                    found.append(_agreement(made) if _agreement(made)(rule.gradient) else None)
     return [judge for judge in found if judge is not None]
+
+
+def _fitting(check: Check, gradient: Callable) -> Judge | None:
+    return next((judge for judge in _judges(check) if judge(gradient)), None)
+
+
+def _agreement(check: Check) -> Judge:
+    def agrees(gradient: Callable) -> bool:
+        check.gradient = gradient
+        return _agrees(check)
+
+    return agrees
 
 
 def _judges(check: Check) -> list[Judge]:
@@ -85,14 +103,10 @@ def _judges(check: Check) -> list[Judge]:
         check.gradient = gradient
         return check.declines()
 
-    def agrees(gradient: Callable) -> bool:
-        check.gradient = gradient
-        return _agrees(check)
-
     def passes(gradient: Callable) -> bool:  # where autograd is known to be off: all three checks
         return not whole_check(gradient, check.function, check.case, check.dtype).failed
 
-    return [declines] if answered is None else [declines, agrees, passes]
+    return [declines] if answered is None else [declines, _agreement(check), passes]
 
 
 def _few(entry: str, dtype: torch.dtype) -> list[_cases.Case]:

@@ -32,7 +32,7 @@ DTYPES = {"float64": torch.float64, "complex128": torch.complex128}
 # What every result depends on.
 MODULES = ("cases", "check", "compare", "entries", "layouts", "names", "run", "twice", "variants")
 # Of a case that is differentiated a second time, or called by other names: so many an entry.
-TWICE, CALLED = 4, 2
+TWICE, CALLED = 3, 1
 
 
 def examine(rule: vjps.Rule) -> dict:

@@ -1,7 +1,7 @@
 """What else is asked of a case: other dtypes, several at once, infinite cotangents, extremes.
 
-Each variant is a :class:`~press.trials.operators.check.Check` that autograd has answered, so that a rule, or a
-changed one, has only to be compared.  Values are those of double precision, computed from the same
+Each variant is a ``Check`` that autograd has answered, so that a rule, or a changed one, has only
+to be compared.  Values are those of double precision, computed from the same
 rounded numbers: a rule may be as far off as the dtype allows, or as PyTorch itself is.
 """
 
