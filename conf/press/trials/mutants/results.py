@@ -18,6 +18,8 @@ HERE = Path(__file__).parent
 MEASURED = HERE / "measured.json"
 EQUIVALENT = HERE / "equivalent.toml"
 OPERATORS = HERE.with_name("operators")
+# What judges a rule, beside its cases.
+JUDGES = ("another_mind", "cases", "check", "compare", "layouts", "mutation", "variants")
 COMPARISON, SURVIVED = "comparison", "survived"
 # The columns of the table: what caught a mutant, in the words of ``Outcome``.
 CAUGHT = (COMPARISON, "equality", "raised", "timed out")
@@ -34,6 +36,16 @@ KINDS = {
     "comparison": "`<` for `<=` or `>`, `and` for `or`, the other branch",
     "index": "the neighbouring index, a slice shorter by one, a loop shorter by one",
     "function": "another function: `sin` for `cos`, `sum` for `mean`; or none",
+    # Of rules alone, in the manner of another author.
+    "threshold": "a threshold moved from 0 to 10⁻¹²",
+    "branch": "a branch cut at -50",
+    "tie": "a mask that multiplies where it selected",
+    "conjugate": "a conjugate dropped",
+    "clamp": "a clamp added to an exponent, or lost",
+    "option": "an option ignored: its default in its place",
+    "written": "the cotangent doubled where it lies",
+    "infinity": "a division by the absolute value, so that an infinity has another sign",
+    "dtype": "float64 for the dtype of an argument",
 }
 
 
@@ -191,7 +203,7 @@ def judges(name: str) -> list[Path]:
     """What decides on a change of a module of rules, the module apart; nothing for a script."""
     if not is_rules(name):
         return []
-    found = [OPERATORS / f"{stem}.py" for stem in ("cases", "check", "mutation")]
+    found = [OPERATORS / f"{stem}.py" for stem in JUDGES]
     found += [RULES / f"{stem}.py" for stem in ("_chain", "_registry", "_shared")]
     if name == "vjps/_shared":  # rules of every family judge it
         return [

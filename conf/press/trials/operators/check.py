@@ -362,7 +362,8 @@ class Check:
                 size += (g.abs() * (after.abs() + before.abs())).sum().item()
         if not math.isfinite(total):
             raise _NotMade("the function is not finite beside the point")
-        return total, torch.finfo(torch.float64).eps * size / STEP
+        read = [x.dtype for x in (*self.leaves, *self.results) if is_smooth(x)]
+        return total, max(torch.finfo(dtype).eps for dtype in read) * size / STEP
 
 
 def is_smooth(value: Any) -> bool:

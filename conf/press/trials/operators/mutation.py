@@ -17,9 +17,10 @@ from torch.utils._pytree import tree_flatten
 
 from backwardpass import vjps
 from backwardpass.vjps import _registry
-from press.trials.mutants.mutants import Outcome, Target
+from press.trials.mutants.mutants import Outcome
 from press.trials.operators import cases as _cases
 from press.trials.operators import variants as _variants
+from press.trials.operators.another_mind import Rules
 from press.trials.operators.check import Check
 from press.trials.operators.check import Outcome as Made
 from press.trials.operators.check import check as whole_check
@@ -52,7 +53,7 @@ def target(module: str, source: str):
         names = reached(module, source, changed, judges)
         return judged(module, changed, names, judges)
 
-    return Target(f"vjps/{module}", source, run)
+    return Rules(f"vjps/{module}", source, run)
 
 
 Judge = Callable[[Callable], bool]  # whether a gradient is what it has to be, for one case

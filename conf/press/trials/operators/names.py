@@ -33,15 +33,19 @@ UNMOVED: dict[str, str] = {
     "stable": SILENT, "size_average": "deprecated", "reduce": "deprecated",
 }  # fmt: skip
 
+# ... of one rule: a reduction under a mask hands it to the reduction.
+HANDED = "it is handed to an operation whose own rule is asked"
+LATER = "no case moves it yet"
+UNMOVED_OF: dict[tuple[str, str], str] = {
+    ("stft", "align_to_window"): LATER, ("istft", "length"): LATER, ("istft", "normalized"): LATER,
+    ("masked.median", "keepdim"): HANDED,
+}  # fmt: skip
+UNMOVED_OF |= {(name, "dtype"): HANDED for name in vjps.RULES if name.startswith("masked.")}
+
 
 def named(name: str) -> Callable:
     """The function or method of that name."""
-    if name in METHODS:
-        return METHODS[name]
-    found = torch
-    for word in name.split(".")[1:]:
-        found = getattr(found, word)
-    return found
+    return METHODS.get(name) or vjps.forward(name)
 
 
 def calls(rule: Callable, case: Case) -> Iterator[Case]:
@@ -110,7 +114,8 @@ def moved(rule: Callable, cases: list[Case]) -> set[str]:
     return found
 
 
-def options(rule: Callable) -> set[str]:
-    """The options of a rule: its arguments that have a default."""
-    parameters = inspect.signature(rule).parameters.values()
-    return {p.name for p in parameters if p.default is not p.empty} - UNMOVED.keys()
+def options(rule: vjps.Rule) -> set[str]:
+    """The options of a rule that a case has to move: its arguments that have a default."""
+    parameters = inspect.signature(rule.gradient).parameters.values()
+    found = {p.name for p in parameters if p.default is not p.empty} - UNMOVED.keys()
+    return {name for name in found if (rule.name, name) not in UNMOVED_OF}

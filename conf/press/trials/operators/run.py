@@ -113,7 +113,7 @@ def _unreached(rule: vjps.Rule, reached: dict[str, int], moved: set[str]) -> lis
     """Names and options that no case reached."""
     left = [name for name, number in reached.items() if not number and name not in _names.UNCALLED]
     told = [["-", "name", "-", f"no case was compared under the name {name}"] for name in left]
-    options = sorted(_names.options(rule.gradient) - moved)
+    options = sorted(_names.options(rule) - moved)
     return told + [["-", "option", name, f"no case moved the option {name}"] for name in options]
 
 
@@ -125,7 +125,7 @@ def _about(rule: vjps.Rule) -> dict:
         name = vjps.public_name(entry)
         (methods if name.startswith("torch.Tensor.") else functions)[name] = None
         functions |= dict.fromkeys(f"torch.{alias.name}" for alias in op.aliases)
-        if op.method_variant and not op.name.startswith("_"):
+        if hasattr(torch.Tensor, getattr(op.method_variant, "__name__", "")) and op.name[0] != "_":
             methods[f"torch.Tensor.{op.method_variant.__name__}"] = None
     functions |= dict.fromkeys(f"torch.{name}" for name in rule.also)
     known = ("name", "entries", "latex", "saved", "domain", "kinks", "source", "family", "once")
