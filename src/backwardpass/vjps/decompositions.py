@@ -108,6 +108,7 @@ def eigvalsh(g, y, A, UPLO="L"):
 
 @rule(
     "linalg.svd",
+    once="for a loss that does not see the phases, only the first derivative leaves them out",
     latex=r"\bar A = U \Big[\frac{\Omega_U \Sigma + \Sigma\,\Omega_V}{\sigma_j^2 - \sigma_i^2} + "
     r"\mathrm{diag}\Big(\bar\sigma + \frac{(\Omega_U)_{ii}}{2 \sigma_i}\Big)\Big] V^{\mathsf H} + "
     r"\cdots, \qquad \Omega_X = X^{\mathsf H} \bar X - \bar X^{\mathsf H} X",

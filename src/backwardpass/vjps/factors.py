@@ -31,6 +31,7 @@ def qr(g, y, input, some=True):
 
 @rule(
     "svd",
+    once="for a loss that does not see the phases, only the first derivative leaves them out",
     latex=r"\text{as linalg.svd, with}\ V\ \text{in place of}\ V^{\mathsf H}",
     saved="U, σ, V",
     source="linalg.svd, by an older name",
@@ -64,6 +65,7 @@ LOW_RANK = "rank of A at most q: otherwise a random start decides what is comput
 
 @rule(
     "svd_lowrank",
+    once="double backward goes through the steps of the algorithm",
     latex=r"\text{as linalg.svd, for}\ A = U \Sigma V^{\mathsf H}\ \text{of rank}\ q",
     saved="U, σ, V",
     domain=LOW_RANK,
@@ -80,6 +82,7 @@ def svd_lowrank(g, y, A, q=6, niter=2, M=None):
 
 @rule(
     "pca_lowrank",
+    once="double backward goes through the steps of the algorithm",
     latex=r"\text{as svd\_lowrank, of}\ A - \text{the mean of its rows}",
     saved="U, σ, V",
     domain=LOW_RANK,

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from backwardpass.vjps._chain import chained
 from backwardpass.vjps._registry import Declined, rule
+from backwardpass.vjps._shared import onto
 
 
 def _only_reduction(size_average, reduce):
@@ -81,13 +82,17 @@ def multilabel_soft_margin_loss(g, y, input, target, weight=None, size_average=N
     each = each.unsqueeze(-1) if reduction == "none" else each
     scale = each / classes * (1 if weight is None else weight)
     logs = F.logsigmoid(-input) - F.logsigmoid(input)
-    return {"input": scale * (input.sigmoid() - target), "target": scale * logs}
+    return {
+        "input": onto(scale * (input.sigmoid() - target), input),
+        "target": onto(scale * logs, target),
+    }
 
 
 @rule(
     "nn.functional.linear_cross_entropy",
     "nn.functional.linear_cross_entropy.chunked",
     "nn.functional.linear_cross_entropy.chunked_none",
+    once="in chunks double backward answers otherwise",
     name="linear_cross_entropy",
     latex=r"z = x W^{\top} + b:\quad \bar z\ \text{of cross\_entropy}, \qquad "
     r"\bar x = \bar z\,W, \quad \bar W = \bar z^{\top} x, \quad \bar b = \textstyle\sum \bar z",

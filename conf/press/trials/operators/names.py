@@ -23,6 +23,8 @@ METHODS: dict[str, Callable] = {
 }
 # Names that no case of ours can call, with the reason.
 UNCALLED: dict[str, str] = {}
+# Without options they ask for more vectors than a matrix of that rank has.
+NOT_BARE = {"svd_lowrank", "pca_lowrank"}
 # Options that no case needs to move, with the reason.
 SILENT = "it says how PyTorch computes, and changes no number"
 UNMOVED: dict[str, str] = {
@@ -30,7 +32,9 @@ UNMOVED: dict[str, str] = {
     "driver": SILENT, "_stacklevel": SILENT, "sparse_grad": "the gradient is sparse",
     "out": "a function that writes its result has no gradient", "output_size": SILENT,
     "return_indices": "what it returns besides has no gradient", "sorted": SILENT,
-    "stable": SILENT, "size_average": "deprecated", "reduce": "deprecated",
+    "stable": SILENT, "check_errors": "it says whether an error is raised",
+    "_random_samples": "without, the seed draws them",
+    "size_average": "deprecated", "reduce": "deprecated",
 }  # fmt: skip
 
 # ... of one rule: a reduction under a mask hands it to the reduction.
@@ -38,7 +42,15 @@ HANDED = "it is handed to an operation whose own rule is asked"
 LATER = "no case moves it yet"
 UNMOVED_OF: dict[tuple[str, str], str] = {
     ("stft", "align_to_window"): LATER, ("istft", "length"): LATER, ("istft", "normalized"): LATER,
-    ("masked.median", "keepdim"): HANDED,
+    ("masked.median", "keepdim"): HANDED, ("_safe_softmax", "dtype"): HANDED,
+    ("pinverse", "rcond"): HANDED, ("pinv of rank r, Hermitian pinv", "atol"): HANDED,
+    ("pinv of rank r, Hermitian pinv", "rtol"): HANDED, ("lstsq", "rcond"): LATER,
+    ("embedding_bag", "max_norm"): LATER, ("embedding_bag", "norm_type"): LATER,
+    ("embedding_bag", "sparse"): LATER, ("segment_reduce", "indices"): LATER,
+    ("triplet_margin_loss", "eps"): LATER, ("triangular_solve", "unitriangular"): LATER,
+    ("svd", "compute_uv"): LATER, ("linalg.lu", "pivot"): LATER, ("lu_factor", "pivot"): LATER,
+    ("lu", "pivot"): LATER, ("lu_unpack", "unpack_data"): LATER,
+    ("lu_unpack", "unpack_pivots"): LATER,
 }  # fmt: skip
 UNMOVED_OF |= {(name, "dtype"): HANDED for name in vjps.RULES if name.startswith("masked.")}
 
@@ -53,7 +65,7 @@ def calls(rule: Callable, case: Case) -> Iterator[Case]:
     flags = None
     args, kwargs = case.args, case.kwargs
     yield case
-    if kwargs:
+    if kwargs and rule.__name__ not in NOT_BARE:
         yield _called(case, "bare", args, {}, flags)
     if len(args) > 1:
         parameters = list(inspect.signature(rule).parameters.values())[2:]

@@ -37,17 +37,21 @@ DEFINED |= {f"mvlgamma.mvlgamma_p_{p}": (p / 2, inf) for p in (1, 3, 5)}
 # Not asked for extremes, with the reason.
 APART = {
     "nn.functional.dropout": "an entry that is 0 looks dropped",
+    "nn.functional.rrelu": "the slope is drawn, and read off the result",
     "polar": "its result does not tell the direction of a length of 0, or below",
 }
 # At NaN PyTorch gives these what they have at 0.
 AS_AT_ZERO = {"special.i1", "special.i1e"}
 # Families whose gradients are sums of products: with ∞ among them the order of the sums decides.
 SUMS = ("products", "normalisation", "convolution", "attention", "solving", "decompositions",
-        "spectra", "grids", "recurrent", "distances", "transforms")  # fmt: skip
+        "spectra", "grids", "distances", "systems", "factors")  # fmt: skip
 ORDERED = {
     "logcumsumexp": "PyTorch takes the logarithm of the cotangent",
     "prod": "PyTorch selects where several factors are 0, and multiplies elsewhere",
     "cumprod": "PyTorch selects where a factor is 0, and multiplies elsewhere",
+    "nn.functional.embedding_bag": "PyTorch adds to the entry that was largest, and reads the rest",
+    "_segment_reduce.lengths": "PyTorch multiplies by the number of ties",
+    "_segment_reduce.offsets": "PyTorch multiplies by the number of ties",
     "gradient": "weights multiply, and may be 0",
     "quantile": "weights multiply, and may be 0",
     "nanquantile": "weights multiply, and may be 0",
@@ -149,7 +153,7 @@ def _mixed(base: Check, changed: dict[int, torch.Tensor], whole: int = -1) -> It
 
 def infinite(base: Check, entry: str, family: str) -> Check | None:
     """The case with ±∞ and NaN in the cotangent; what autograd says is NaN is not asked."""
-    if family in SUMS or entry in ORDERED:
+    if family in SUMS or entry in ORDERED or "linear_cross_entropy" in entry:
         return None
     if any(isinstance(x, torch.Tensor) and x.is_complex() for x in (*base.leaves, *base.results)):
         return None

@@ -81,7 +81,8 @@ def bce():
     single = "its constant 1e-12 has single precision"
     for p, t in ((0, 1), (1, 0)):
         made = case(f"p = {p}, t = {t}", numbers(p, 0.5), numbers(t, t)).kink(told).wrt("input")
-        yield made.inexact("autograd", 1e-8, single).inexact("forward", 1e-8, single)
+        made = made.inexact("autograd", 1e-8, single)
+        yield made.disagrees(forward="forward mode is NaN where the loss is clamped")
     yield case("the target where p is 0 or 1", numbers(0, 1, 0.4), numbers(0.2, 0.7, 1)).wrt(
         "target"
     )
