@@ -37,6 +37,7 @@ def _over(y, x):
 
 @rule(
     "special.i1",
+    once="at 0 the limit takes the place of the slope, and does not move",
     latex=r"\bar x = \bar y\,\big(I_0(x) - I_1(x)/x\big)",
     saved="x, y",
     kinks="1/2 at 0, the limit",
@@ -47,6 +48,7 @@ def i1(g, y, input):
 
 @rule(
     "special.i1e",
+    once="at 0 the limit takes the place of the slope, and does not move",
     latex=r"\bar x = \bar y\,\big(e^{-|x|} I_0(x) - \mathrm{sgn}(x)\,y - y/x\big)",
     saved="x, y",
     kinks="1/2 at 0, the limit",
@@ -114,7 +116,7 @@ def entr(g, y, input):
     kinks="x = 0 and z ≤ -1: 0",
 )
 def xlog1py(g, y, input, other):
-    z = other if isinstance(other, torch.Tensor) else torch.as_tensor(other, dtype=input.dtype)
+    z = torch.as_tensor(other).to(g.dtype)
     logs = torch.where((input == 0) & (z <= -1), 0, g * z.log1p())
     return {"input": onto(logs, input), "other": onto(g * input / (1 + z), other)}
 
@@ -167,7 +169,7 @@ def copysign(g, y, input, other):
     saved="x, z",
 )
 def ldexp(g, y, input, other):
-    scale = torch.pow(2.0, other).conj()
+    scale = torch.pow(2.0, torch.as_tensor(other).to(g.dtype)).conj()
     return {"input": onto(g * scale, input), "other": onto(math.log(2) * g * y.conj(), other)}
 
 
@@ -178,7 +180,7 @@ def ldexp(g, y, input, other):
     kinks="the exponent is a whole number and has no gradient; at a power of 2 m jumps",
 )
 def frexp(g, y, input):
-    return {"input": torch.ldexp(g[0], -y[1])}
+    return {"input": g[0] * torch.exp2(-y[1].to(g[0].dtype))}
 
 
 @rule(

@@ -199,17 +199,17 @@ def dstack(g, y, tensors):
 
 
 @rule("hsplit", latex=CAT, saved="nothing")
-def hsplit(g, y, input, indices_or_sections):
+def hsplit(g, y, input, indices_or_sections, *more):
     return {"input": torch.cat(g, 0 if input.ndim == 1 else 1)}
 
 
 @rule("vsplit", latex=CAT, saved="nothing")
-def vsplit(g, y, input, indices_or_sections):
+def vsplit(g, y, input, indices_or_sections, *more):
     return {"input": torch.cat(g, 0)}
 
 
 @rule("dsplit", latex=CAT, saved="nothing")
-def dsplit(g, y, input, indices_or_sections):
+def dsplit(g, y, input, indices_or_sections, *more):
     return {"input": torch.cat(g, 2)}
 
 

@@ -18,11 +18,16 @@ from press.trials.operators.variants import REFUSED
 # Methods that take their arguments in another order than the function.
 METHODS: dict[str, Callable] = {
     "torch.Tensor.where": lambda condition, x, other: x.where(condition, other),
+    "torch.Tensor.polygamma": lambda n, x: x.polygamma(n),
     "torch.Tensor.__rpow__": lambda x, exponent: exponent.__rpow__(x),
     "torch.Tensor.__rmatmul__": lambda x, other: other.__rmatmul__(x),
 }
 # Names that no case of ours can call, with the reason.
-UNCALLED: dict[str, str] = {}
+UNCALLED: dict[str, str] = {
+    "torch.zero_": "it writes to its argument, a leaf",
+    "torch.as_strided_scatter": "PyTorch is wrong in every case, and the rule is compared apart",
+    "torch.Tensor.as_strided_scatter": "PyTorch is wrong in every case",
+}
 # Without options they ask for more vectors than a matrix of that rank has.
 NOT_BARE = {"svd_lowrank", "pca_lowrank"}
 # Options that no case needs to move, with the reason.
@@ -34,6 +39,7 @@ UNMOVED: dict[str, str] = {
     "return_indices": "what it returns besides has no gradient", "sorted": SILENT,
     "stable": SILENT, "check_errors": "it says whether an error is raised",
     "_random_samples": "without, the seed draws them",
+    "generator": "it draws, and has no gradient", "memory_format": SILENT,
     "size_average": "deprecated", "reduce": "deprecated",
 }  # fmt: skip
 
@@ -43,6 +49,7 @@ LATER = "no case moves it yet"
 UNMOVED_OF: dict[tuple[str, str], str] = {
     ("stft", "align_to_window"): LATER, ("istft", "length"): LATER, ("istft", "normalized"): LATER,
     ("masked.median", "keepdim"): HANDED, ("_safe_softmax", "dtype"): HANDED,
+    ("bernoulli", "p"): "the argument in its place gets 0 either way",
     ("pinverse", "rcond"): HANDED, ("pinv of rank r, Hermitian pinv", "atol"): HANDED,
     ("pinv of rank r, Hermitian pinv", "rtol"): HANDED, ("lstsq", "rcond"): LATER,
     ("embedding_bag", "max_norm"): LATER, ("embedding_bag", "norm_type"): LATER,

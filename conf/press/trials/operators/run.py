@@ -50,13 +50,15 @@ def examine(rule: vjps.Rule) -> dict:
                 found = found or bases
         samples = [base.case for base in found if not base.case.label.startswith("edge")]
         edges = [base.case for base in found if base.case.label.startswith("edge")]
-        cases += samples[:CALLED] + edges[:CALLED]
+        cases += [(entry, case) for case in samples[:CALLED] + edges[:CALLED]]
     about = _about(rule)
     gone = [entry for entry in rule.entries if entry not in _sampled(rule)]
     failed = [["-", "samples", "-", f"PyTorch has none under the name {entry}"] for entry in gone]
     reached = {}
     for name in () if gone else (*about["functions"], *about["methods"]):
-        reached[name] = _by_name(rule, name, cases, failed)
+        last = name.rpartition(".")[2]
+        own = [c for e, c in cases if vjps.public_name(e).rpartition(".")[2] == last]
+        reached[name] = _by_name(rule, name, own or [case for _, case in cases], failed)
     failed += [] if gone else _unreached(rule, reached, moved)
     return {"about": about, "rows": rows, "saved": kept, "failed": failed, "called": reached}
 

@@ -104,3 +104,10 @@ def far():
     yield case("nothing", torch.empty(0, dtype=torch.float64)).real()
     if inf:
         yield case("far away", numbers(-20, 20)).real()
+
+
+@edges("ldexp")
+def whole_exponents():
+    told = "PyTorch raises 2 to a whole power in whole numbers: below 0 the gradient is 0"
+    made = case("whole exponents", normal(4), torch.tensor([-2, -1, 0, 3]))
+    yield made.inexact("autograd", inf, told).disagrees(forward=told)
