@@ -59,6 +59,10 @@ UNMOVED_OF: dict[tuple[str, str], str] = {
     ("lu", "pivot"): LATER, ("lu_unpack", "unpack_data"): LATER,
     ("lu_unpack", "unpack_pivots"): LATER,
 }  # fmt: skip
+UNMOVED_OF |= {
+    ("multi_head_attention", name): LATER
+    for name in ("is_causal", "key_padding_mask", "static_k", "static_v", "training")
+}
 UNMOVED_OF |= {(name, "dtype"): HANDED for name in vjps.RULES if name.startswith("masked.")}
 
 
