@@ -25,12 +25,24 @@ from press.trials.operators import names as _names
 from press.trials.operators import summary as _summary
 from press.trials.operators import twice
 from press.trials.operators import variants as _variants
-from press.trials.operators.check import CHECKS, Check, saved
+from press.trials.operators.check import CHECKS, Check
+from press.trials.operators.saving import saved
 
 HERE = Path(__file__).parent
 DTYPES = {"float64": torch.float64, "complex128": torch.complex128}
 # What every result depends on.
-MODULES = ("cases", "check", "compare", "entries", "layouts", "names", "run", "twice", "variants")
+MODULES = (
+    "cases",
+    "check",
+    "compare",
+    "entries",
+    "layouts",
+    "names",
+    "run",
+    "saving",
+    "twice",
+    "variants",
+)
 # Of a case that is differentiated a second time, or called by other names: so many an entry.
 TWICE, CALLED = 3, 1
 
