@@ -86,10 +86,15 @@ def _of_node(node: ast.AST) -> Iterator[Mutation]:
             zero = isinstance(other, ast.Constant) and other.value == 0
             if zero:  # a mask that multiplies
                 yield Mutation(node, f"({ast.unparse(one)}) * ({ast.unparse(condition)})", "tie")
-        case ast.BinOp(op=ast.Div(), left=left, right=right):
+        case ast.BinOp(op=ast.Div(), left=left, right=right) if _has_a_sign(right):
             yield Mutation(node, f"{_held(left)} / abs({ast.unparse(right)})", "infinity")
         case ast.Attribute(value=ast.Name(), attr="dtype"):
             yield Mutation(node, "torch.float64", "dtype")
+
+
+def _has_a_sign(node: ast.expr) -> bool:
+    """Whether it is neither a number nor an absolute value."""
+    return not isinstance(node, ast.Constant) and "abs" not in ast.unparse(node)
 
 
 def _held(node: ast.expr) -> str:

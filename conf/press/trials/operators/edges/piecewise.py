@@ -129,3 +129,8 @@ def two_nan():
 def by_infinity():
     made = case("by ±∞", numbers(5.5, -5.5, 5.5, -5.5), numbers(inf, inf, -inf, -inf))
     yield made.kink("∞ does not move")
+
+
+@edges("sgn")
+def beside_zero():
+    yield case("beside 0", numbers(1e-13, -1e-14)).kink("the step is larger")
