@@ -44,7 +44,6 @@ KINDS = {
     "clamp": "a clamp added to an exponent, or lost",
     "option": "an option ignored: its default in its place",
     "written": "the cotangent doubled where it lies",
-    "infinity": "a division by the absolute value, so that an infinity has another sign",
     "dtype": "float64 for the dtype of an argument",
 }
 

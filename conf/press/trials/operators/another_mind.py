@@ -86,15 +86,8 @@ def _of_node(node: ast.AST) -> Iterator[Mutation]:
             zero = isinstance(other, ast.Constant) and other.value == 0
             if zero:  # a mask that multiplies
                 yield Mutation(node, f"({ast.unparse(one)}) * ({ast.unparse(condition)})", "tie")
-        case ast.BinOp(op=ast.Div(), left=left, right=right) if _has_a_sign(right):
-            yield Mutation(node, f"{_held(left)} / abs({ast.unparse(right)})", "infinity")
         case ast.Attribute(value=ast.Name(), attr="dtype"):
             yield Mutation(node, "torch.float64", "dtype")
-
-
-def _has_a_sign(node: ast.expr) -> bool:
-    """Whether it is neither a number nor an absolute value."""
-    return not isinstance(node, ast.Constant) and "abs" not in ast.unparse(node)
 
 
 def _held(node: ast.expr) -> str:
@@ -103,7 +96,7 @@ def _held(node: ast.expr) -> str:
 
 def _thresholds(node: ast.Compare) -> Iterator[Mutation]:
     left, op = ast.unparse(node.left), node.ops[0]
-    if isinstance(node.left, ast.Constant | ast.Call) and "sum" in left:
+    if any(word in left for word in ("sum", "numel", "ndim", "number")):  # whole numbers
         return
     if isinstance(op, ast.Eq):
         yield Mutation(node, f"abs({left}) < 1e-12", "threshold")
@@ -117,5 +110,6 @@ def _written(statement: ast.Return, cotangent: str) -> Iterator[Mutation]:
     """The cotangent, doubled where it lies, before the rule answers."""
     if cotangent == "g" and isinstance(statement.value, ast.Dict):
         text = ast.unparse(statement.value)
-        doubled = f"(g.mul_(2), {text})[1] if hasattr(g, 'mul_') else {text}"
+        every = "[t.mul_(2) for t in (g if isinstance(g, (tuple, list)) else [g]) if t is not None]"
+        doubled = f"({every}, {text})[1]"
         yield Mutation(statement.value, doubled, "written")
