@@ -72,7 +72,9 @@ class MutationFigure(SphinxDirective):
         except kept.KeptError as error:
             raise self.error(str(error)) from None
         changed = unmeasured(subject, rows)
-        if changed or not rows:
+        late = {name: why for name, why in results.waiting().items() if name in changed}
+        rows = {name: row for name, row in rows.items() if name not in late}
+        if set(changed) - set(late) or not rows:
             names = kept.named(changed) or "all"
             text = f"Not measured for this state of the book; changed since: {names}."
             return [nodes.note("", nodes.paragraph("", text))]
@@ -84,11 +86,21 @@ class MutationFigure(SphinxDirective):
         ]
         headers = ("kind", "what is changed", "tried, and caught")
         shown = table(headers, lines, f"Changes of the {TITLE[subject]}", "bp-mutants")
-        return [nodes.paragraph("", sentence(subject, rows)), raw(shown)]
+        return [nodes.paragraph("", sentence(subject, rows)), raw(shown), *_late(late)]
+
+
+def _late(reasons: dict[str, str]) -> list[nodes.Node]:
+    """What the figure leaves out, by reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        by_reason.setdefault(reason, []).append(name)
+    texts = (f"Not in this figure: {', '.join(n)}. {why}" for why, n in by_reason.items())
+    return [nodes.note("", nodes.paragraph("", text)) for text in texts]
 
 
 def _digest() -> str:
-    found = [(rows, unmeasured(s, rows)) for s in SUBJECTS for rows in [measured(s)]]
+    found: list = [sorted(results.waiting().items())]
+    found += [(rows, unmeasured(s, rows)) for s in SUBJECTS for rows in [measured(s)]]
     return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 

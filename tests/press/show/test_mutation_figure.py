@@ -104,3 +104,14 @@ def test_a_change_outdates_the_page(book):
     assert mutation_figure.outdated(None, env, set(), set(), set()) == []
     book.write_text("x = 2 * 4\n")
     assert mutation_figure.outdated(None, env, set(), set(), set()) == ["checks"]
+
+
+def test_what_waits_to_be_measured_is_named_beside_the_figure(book, monkeypatch):
+    """A script that is said to wait is left out of the figure, and named with its reason."""
+    (book.parent / "plot_other.py").write_text("x = 1\n")
+    monkeypatch.setattr(results, "waiting", lambda: {"part/plot_other": "It is new."})
+    text, _ = shown()
+    assert "1,205 of 1,205 changes were caught" in text
+    assert "Not in this figure: part/plot_other. It is new." in text
+    monkeypatch.setattr(results, "waiting", lambda: {"part/plot_small": "It is measured."})
+    assert "changed since: part/plot_other." in shown()[0]

@@ -320,7 +320,7 @@ def project(root: Path, body: str) -> Path:
     """A miniature project with one script, and this project's command."""
     import shutil
 
-    left = shutil.ignore_patterns("__pycache__", "measured.json", "equivalent.toml")
+    left = shutil.ignore_patterns("__pycache__", "measured.json", "equivalent.toml", "waiting.toml")
     shutil.copytree(ROOT / "conf" / "press", root / "conf" / "press", ignore=left)
     shutil.copy(ROOT / "conf" / "constraints.txt", root / "conf")
     (root / "examples" / "part").mkdir(parents=True)
@@ -365,3 +365,25 @@ def test_the_command_fails_on_a_survivor_and_keeps_only_what_is_caught(tmp_path)
     assert re.search(
         "measured.json is not what was measured now, for part/plot_small", outdated.stdout
     )
+
+
+def test_what_waits_is_not_asked_until_it_is_measured(tmp_path):
+    """A target that waits is left out of a check; once it is measured, the entry has to go."""
+    path = project(tmp_path, "loss = x.relu().sum(); dx = (v > 0).double()")
+    waiting = tmp_path / "conf/press/trials/mutants/waiting.toml"
+    waiting.write_text('[[waiting]]\ntarget = "part/plot_small"\nreason = "It is weak."\n')
+    assert "0 measured" in command(tmp_path, "--check").stdout
+    assert command(tmp_path, "--check", "--all").returncode == 1
+    path.write_text(path.read_text().replace("-1.2, 2.1", "-1.2, 0.0"))
+    command(tmp_path)
+    stale = command(tmp_path, "--check")
+    assert stale.returncode == 1
+    assert "part/plot_small in waiting.toml: it is measured, or gone" in stale.stdout
+
+
+def test_a_target_waits_for_a_reason(tmp_path):
+    """An entry without a reason is refused."""
+    path = tmp_path / "waiting.toml"
+    path.write_text('[[waiting]]\ntarget = "vjps/layers"\nreason = ""\n')
+    with pytest.raises(ValueError, match="needs target and reason"):
+        results.waiting(path)

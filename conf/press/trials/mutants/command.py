@@ -137,6 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = {name: make for name, _, make in known if wanted(name, options, keys, before)}
     problems = [f"{e.script} in {results.EQUIVALENT.name}: nothing of that name is measured"
                 for e in entries if e.script not in keys]  # fmt: skip
+    problems += [stale_waiting(name) for name in results.waiting() if not waits(name, keys, before)]
     missing = [p for p in options.paths if results.script_name(p) not in keys]
     problems += [f"{path}: no script, and no module of rules" for path in missing]
     judged: dict[str, Judged] = {}
@@ -158,7 +159,18 @@ def wanted(name: str, options: argparse.Namespace, keys: dict, before: dict) -> 
     if options.paths:
         return name in {results.script_name(path) for path in options.paths}
     changed = before.get(name, {}).get("key") != keys[name]
+    if options.check and not options.all and changed and name in results.waiting():
+        return False
     return options.all or changed or (options.check and in_turn(name, date.today()))
+
+
+def waits(name: str, keys: dict, before: dict) -> bool:
+    """Whether a target that is said to wait is there, and has not been measured as it is now."""
+    return name in keys and before.get(name, {}).get("key") != keys[name]
+
+
+def stale_waiting(name: str) -> str:
+    return f"{name} in {results.WAITING.name}: it is measured, or gone; remove the entry"
 
 
 def in_turn(name: str, day: date) -> bool:

@@ -17,6 +17,7 @@ from press.project import CONF, EXAMPLES, RULES
 HERE = Path(__file__).parent
 MEASURED = HERE / "measured.json"
 EQUIVALENT = HERE / "equivalent.toml"
+WAITING = HERE / "waiting.toml"
 OPERATORS = HERE.with_name("operators")
 # What judges a rule, beside its cases.
 JUDGES = ("another_mind", "cases", "check", "compare", "layouts", "mutation", "variants")
@@ -122,6 +123,22 @@ def equivalents(path: Path = EQUIVALENT) -> list[Equivalent]:
             )
         found.append(Equivalent(**entry))
     return found
+
+
+def waiting(path: Path = WAITING) -> dict[str, str]:
+    """Targets that no measurement is asked of yet, each with the reason; pages name them."""
+    if not path.exists():
+        return {}
+    entries = tomllib.loads(path.read_text("utf-8")).get("waiting", [])
+    for number, entry in enumerate(entries, 1):
+        if set(entry) != {"target", "reason"} or not all(
+            str(text).strip() for text in entry.values()
+        ):
+            raise ValueError(
+                f"{path.name}, entry {number}: needs target and reason, neither of them empty; "
+                f"it has {', '.join(sorted(entry))}"
+            )
+    return {entry["target"]: entry["reason"] for entry in entries}
 
 
 @dataclass(frozen=True)
