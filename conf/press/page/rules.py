@@ -31,13 +31,8 @@ SKIPPING_SETTING = re.compile(
     r"^\s*(?:execution_(?:mode|allow_errors|raise_on_error|excludepatterns)|skip_execution)\s*:"
 )
 # Python that is shown and that nothing runs.
-NOT_RUN = re.compile(
-    r"^\s*(?:`{3,}|~{3,}|:{3,})\s*(?:python3?|py|pycon|ipython3?)\b", re.IGNORECASE
-)
+NOT_RUN = re.compile(r"(?:python3?|py|pycon|ipython3?)\b", re.IGNORECASE)
 REASON = re.compile(r"^\s*% not run: \S")
-DOCTEST = re.compile(
-    r"^(?P<marks>[ ]*`{3,})\{doctest\}.*\n(?P<body>(?:.*\n)*?)(?P=marks)[ ]*$", re.MULTILINE
-)
 # So many letters and digits an output has beside what it leaves out.
 TELLING = 8
 TESTED = re.compile(r"\{(?:doctest|testcode|testoutput|testsetup|testcleanup)\}")
@@ -99,7 +94,9 @@ def not_run(source: str) -> list[tuple[int, str]]:
     return [
         (number, line.strip())
         for number, line in enumerate(lines, start=1)
-        if NOT_RUN.match(line) and not REASON.match(lines[number - 2] if number > 1 else "")
+        if (fence := fences.MARKS.match(line))
+        and NOT_RUN.match(fence.group(2))
+        and not REASON.match(lines[number - 2] if number > 1 else "")
     ]
 
 
@@ -110,10 +107,10 @@ def left_open(source: str) -> list[tuple[int, str]]:
     [(3, 'tensor(...)')]
     """
     found = []
-    for block in DOCTEST.finditer(source):
-        above = source[: block.start("body")].count("\n") + 1
+    for block in (fence for fence in fences.read(source) if fence.name == "doctest"):
+        above = block.line + 1
         try:
-            examples = doctest.DocTestParser().get_examples(textwrap.dedent(block["body"]))
+            examples = doctest.DocTestParser().get_examples(textwrap.dedent(block.body))
         except ValueError:  # said where it is run
             continue
         for example in examples:
