@@ -202,7 +202,7 @@ aside, seed = torch.zeros(2, 3, requires_grad=True), torch.ones(6)
 aside.register_hook(torch.clone)  # what a hook returns is nobody's view
 for _ in range(3):
     aside.view(6).backward(seed)
-torch.testing.assert_close({"aside": 3 * torch.ones(2, 3)}, {"aside": aside.grad})  # by hand
+torch.testing.assert_close({"aside": torch.full((2, 3), 3.0)}, {"aside": aside.grad})  # by hand
 print("with a hook that copies:", aside.grad.tolist())
 
 # %%

@@ -51,7 +51,8 @@ conventions = {
     "[x >= 0]": (x >= 0).to(x),
     "half of each": ((x > 0).to(x) + (x >= 0).to(x)) / 2,
 }
-chosen = dict(zip(ways, ["[x > 0]"] * 4 + ["half of each"] * 2 + ["[x >= 0]"] * 4))
+named = ["[x > 0]"] * 4 + ["half of each"] * 2 + ["[x >= 0]"] * 4
+chosen = dict(zip(ways, named, strict=True))
 if torch.__version__ >= (2, 14):
     chosen["clamp(x, min=0)"] = "[x > 0]"
     chosen["fmax(0, x)"] = chosen["fmax(x, 0)"] = "half of each"
