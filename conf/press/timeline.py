@@ -15,6 +15,7 @@ from press import fences, keys
 from press.gallery import crew, executed, hooks, thumbnails
 from press.page import (
     assets,
+    citations,
     code_lines,
     counts,
     deep_links,
@@ -141,6 +142,7 @@ STEPS = (
     Step("html-page-context", thumbnails.show),
     Step("html-page-context", counts.add_line),
     Step("html-page-context", deep_links.link),
+    Step("html-page-context", citations.relabel),
     Step("html-page-context", description.add_description),
     Step("html-page-context", images.tell),
     Step("html-page-context", rules.check_page),

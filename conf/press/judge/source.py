@@ -149,10 +149,22 @@ def _is_node(value: ast.AST | None) -> bool:
     return isinstance(value, ast.Attribute) and value.attr in HOLDS_NODES
 
 
+def _writes(call: ast.Call) -> bool:
+    """Whether a file is opened to be written only, which leaves a replay nothing to read.
+
+    >>> calls = ("open(a, 'w')", "open(a, 'w+')", "open(a, m)")
+    >>> [_writes(ast.parse(call, mode="eval").body) for call in calls]
+    [True, False, False]
+    """
+    modes = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "mode")]
+    mode = modes[0].value if modes and isinstance(modes[0], ast.Constant) else ""
+    return isinstance(mode, str) and bool(set("wax") & set(mode)) and "+" not in mode
+
+
 def _files(tree: ast.Module, lines: list[str]) -> Iterator[tuple[int, str]]:
     for call in _calls(tree):
         name = _dotted(call.func).rpartition(".")[2]
-        if name in READS_FILES and not REASON.search(lines[call.lineno - 1]):
+        if name in READS_FILES and not _writes(call) and not REASON.search(lines[call.lineno - 1]):
             yield (
                 call.lineno,
                 f"{_dotted(call.func)} reads what an earlier run may have left; a script computes "

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from docutils import nodes
-from press.page import assets, footer, reading_time
+from press.page import assets, citations, footer, reading_time
 
 ROOT = Path(__file__).resolve().parents[3]
 STYLES = sorted((ROOT / "_static" / "css").glob("*.css"))
@@ -112,3 +112,13 @@ def test_rules_of_a_stylesheet_are_closed(style_file):
             assert depth == 0, f"{style_file.name}:{number}: a rule before it is not closed"
         depth += line.count("{") - line.count("}")
     assert depth == 0
+
+
+def test_entries_of_a_bibliography_are_items_of_its_list():
+    """No page has a role that is deprecated; a page without a bibliography is left alone."""
+    context = {
+        "body": '<div role="list"><div class="citation" role="doc-biblioentry">A</div></div>'
+    }
+    citations.relabel(None, "bibliography", "", context, None)
+    assert context["body"] == '<div role="list"><div class="citation" role="listitem">A</div></div>'
+    citations.relabel(None, "search", "", {}, None)
