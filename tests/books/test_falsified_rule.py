@@ -25,12 +25,11 @@ def test_a_falsified_rule_fails_the_build(make_book, tmp_path):
     path = {"PYTHONPATH": str(package.parent)}
     failed = book.build("book/index.md", **path)
     assert failed.status == 1
-    told = next(problem for problem in failed.problems if "logsigmoid" in problem)
-    assert re.search(
+    wanted = (
         r"the rule logsigmoid, nn\.functional\.logsigmoid float64, sample 0, argument input, "
-        r"against autograd: relative error [\d.]+, largest expected value [\d.]+",
-        told,
+        r"against autograd: relative error [\d.]+, largest expected value [\d.]+"
     )
+    told = next(problem for problem in failed.problems if re.search(wanted, problem))
     line = right[: right.index('@rule(\n    "nn.functional.logsigmoid"')].count("\n") + 1
     assert told.startswith(f"src/backwardpass/vjps/activations.py:{line}: ")
     told = next(problem for problem in failed.problems if "relu6" in problem)
