@@ -220,6 +220,17 @@ class claim_reference(nodes.Inline, nodes.TextElement):
     """Stands where the link to a claim is put once every page is known."""
 
 
+def _title(id: str, statement: str) -> str:
+    r"""What a list calls a claim: its statement, or its id where that is a formula.
+
+    >>> _title("softmax-rows", "Rows\nsum to one.")
+    'Rows sum to one.'
+    >>> _title("attention-rule", r"\bar V = P^\top \bar O")
+    'attention rule'
+    """
+    return id.replace("-", " ") if "\\" in statement else " ".join(statement.split())
+
+
 def _reference(id: str, docname: str, anchor: str, words: str) -> claim_reference:
     text = nodes.inline("", words)
     return claim_reference("", "", text, id=id, docname=docname, anchor=anchor)
@@ -358,9 +369,9 @@ def _list(known: dict[str, dict]) -> list[nodes.Node]:
 def _entry(id: str, claim: dict, result: dict, searched: dict) -> nodes.definition_list_item:
     """A claim as the term, what tried it as its definition."""
     name = nodes.term("", "", ids=[f"tried-{id}"])
-    name += _reference(id, "", f"claim-{id}", " ".join(claim["statement"].split()))
+    name += _reference(id, "", f"claim-{id}", _title(id, claim["statement"]))
     said = [
-        f"World: {result['world']}.",
+        f"World: {result['world'].rstrip('.')}.",
         f"Tried: {claim['tried'] or result['tried']}",
         f"In this build: {sentence(result)}.",
     ]
